@@ -1,1 +1,1 @@
-"""TODO."""
+"""Weights: cards, hashes, finding and loading; the shipped ones lie in folders here, each with its terms."""

@@ -1,0 +1,82 @@
+"""Writing results whole or not at all, and finding out early that a place can't be written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from claimslicer.errors import OutputError
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full: free some space or choose another place",
+    errno.EDQUOT: "your disk quota is used up: free some space or choose another place",
+    errno.EFBIG: "the file would be larger than this system allows: choose another place",
+    errno.EACCES: "you may not write there: choose another place",
+    errno.EPERM: "you may not write there: choose another place",
+    errno.EROFS: "the disk is read-only: choose another place",
+    errno.ENOTDIR: "a file stands where a folder is needed: choose another place",
+    errno.EEXIST: "a file stands where a folder is needed: choose another place",
+    errno.EISDIR: "it is a folder: give the name of a file",
+}
+
+
+def output_error(path: Path, error: OSError) -> OutputError:
+    """Return the sentence that explains why ``path`` could not be written."""
+    reason = _REASONS.get(error.errno or 0, f"{error.strerror or error}: choose another place")
+    return OutputError(f"Can't write {path}: {reason}.")
+
+
+def make_folder(folder: Path) -> Path:
+    """Make ``folder`` and its parents where missing, and prove that a file can be made in it.
+
+    Raises OutputError when it can't be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise output_error(folder, error) from error
+
+
+def check_output(path: Path) -> Path:
+    """Prove, before any long work, that the file ``path`` can be written; nothing is left behind.
+
+    The folder must be there already: a mistyped folder is found out, not made. Raises OutputError.
+    """
+    if path.is_dir():
+        raise output_error(path, IsADirectoryError(errno.EISDIR, "is a directory"))
+    if not path.parent.is_dir():
+        raise OutputError(f"Can't write {path}: there is no folder {path.parent}; make it first.")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            return path
+    except OSError as error:
+        raise output_error(path, error) from error
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` to write to; it becomes ``path`` when the block ends well.
+
+    The temporary name keeps the suffixes of ``path``. Raises OutputError when the place can't be written;
+    whatever goes wrong, no temporary file is left and an older ``path`` stays as it was.
+    """
+    temporary = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` as UTF-8, whole or not at all. Raises OutputError."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")

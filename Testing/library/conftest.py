@@ -1,0 +1,16 @@
+"""Fixtures that every library test may use."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the development studies: ``$CLAIM_DATA``, or ``../shared/data`` beside the repository."""
+    repository = Path(__file__).resolve().parents[2]
+    folder = Path(os.environ.get("CLAIM_DATA", repository.parent / "shared" / "data"))
+    if not (folder / "emidec").is_dir():
+        pytest.skip(f"the shared studies are not in {folder} (set CLAIM_DATA)")
+    return folder

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Pictures of results: bull's-eyes, montages and the report page."""

@@ -1,1 +1,45 @@
-"""TODO."""
+"""Scar in ml, g and percent; thresholds; agreement with a reference."""
+
+from claimslicer.quantification.agreement import (
+    BlandAltman,
+    Interval,
+    bland_altman,
+    bootstrap_interval,
+    concordance,
+)
+from claimslicer.quantification.chords import Chords, wall_chords
+from claimslicer.quantification.compare import Comparison, RegionAgreement, SegmentDifference, compare
+from claimslicer.quantification.quantify import (
+    MYOCARDIAL_DENSITY_G_PER_ML,
+    TRANSMURALITY_CLASSES,
+    Quantification,
+    SegmentQuantity,
+    quantify,
+    transmurality_class,
+)
+from claimslicer.quantification.thresholds import ThresholdResult, fwhm, n_sd, otsu, remote_region
+
+__all__ = [
+    "MYOCARDIAL_DENSITY_G_PER_ML",
+    "TRANSMURALITY_CLASSES",
+    "BlandAltman",
+    "Chords",
+    "Comparison",
+    "Interval",
+    "Quantification",
+    "RegionAgreement",
+    "SegmentDifference",
+    "SegmentQuantity",
+    "ThresholdResult",
+    "bland_altman",
+    "bootstrap_interval",
+    "compare",
+    "concordance",
+    "fwhm",
+    "n_sd",
+    "otsu",
+    "quantify",
+    "remote_region",
+    "transmurality_class",
+    "wall_chords",
+]

@@ -1,1 +1,6 @@
-"""TODO."""
+"""Scar masks guided by clinical knowledge (SMILE): specifications, and masks made from them."""
+
+from claimslicer.smile.generate import ScarMask, generate_scar
+from claimslicer.smile.spec import ScarSpec, Texture
+
+__all__ = ["ScarMask", "ScarSpec", "Texture", "generate_scar"]

@@ -1,0 +1,84 @@
+"""The bed of a scar: the chosen part of the wall, and how central each of its points is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from claimslicer.smile.fields import Draws, Stream, random_field
+from claimslicer.smile.wall import Wall
+
+if TYPE_CHECKING:
+    from claimslicer.smile.spec import ScarSpec
+
+FOCUS_GRAIN_MM = 60.0
+SHAPE_GRAIN_MM = 25.0
+
+
+@dataclass(frozen=True)
+class Bed:
+    """What a pattern sees.
+
+    ``chosen`` (N,) bool are the points of the chosen segments, at any depth. ``fill`` is the share of what
+    the bed can hold that is asked for, by segment, and ``mean_fill`` that of all of it.
+    """
+
+    wall: Wall
+    spec: ScarSpec
+    chosen: np.ndarray
+    fill: dict[int, float]
+    mean_fill: float
+
+    @cached_property
+    def depth(self) -> np.ndarray:
+        """Depth (N,) inside the transmural range: 0 at its inner face, 1 at its outer face."""
+        low, high = self.spec.transmurality
+        return (self.wall.depth - low) / (high - low)
+
+    @cached_property
+    def centrality(self) -> np.ndarray:
+        """Closeness (N,) to the focus: 1 at the focus, falling to 0 at the border of the chosen segments.
+
+        It is b / (b + d), with b the distance to the nearest wall that was not chosen and d the distance to
+        the focus of the same connected part, so its level sets go over from discs into the bed's own
+        outline. Where the wall ends, at the base, there is no border.
+        """
+        result = np.zeros(self.wall.size)
+        part = self.wall.label(self.chosen)
+        wander = random_field(self.wall, self.draws(Stream.FOCUS), FOCUS_GRAIN_MM)
+        border = self._distance_to_border()
+        for number in range(1, part.max() + 1):
+            here = np.flatnonzero(part == number)
+            focus = here[np.argmax(border[here] * np.exp(0.7 * wander[here]))]
+            distance = np.linalg.norm(self.wall.position_mm[here] - self.wall.position_mm[focus], axis=1)
+            result[here] = border[here] / (border[here] + distance)
+        return result
+
+    @cached_property
+    def irregularity(self) -> np.ndarray:
+        """Field (N,) of standard deviation 1, the same through the wall, that makes outlines irregular."""
+        return random_field(self.wall, self.draws(Stream.SHAPE), SHAPE_GRAIN_MM)
+
+    @cached_property
+    def grain(self) -> np.ndarray:
+        """Field (N,) of the texture's grain; standard deviation 1."""
+        texture = self.spec.texture
+        through_mm = texture.grain_mm / texture.anisotropy
+        return random_field(self.wall, self.draws(Stream.GRAIN), texture.grain_mm, through_mm)
+
+    def draws(self, *key: int) -> Draws:
+        """Return the random numbers of the specification's seed for one use."""
+        return Draws(self.spec.seed, *key)
+
+    def _distance_to_border(self) -> np.ndarray:
+        """Return mm (N,) to the nearest wall point that was not chosen, at most the LV's radius."""
+        border = np.full(self.wall.size, self.wall.radius_mm)
+        if not self.chosen.all():
+            tree = cKDTree(self.wall.position_mm[~self.chosen])
+            distance, _ = tree.query(self.wall.position_mm[self.chosen])
+            border[self.chosen] = np.minimum(distance, self.wall.radius_mm)
+        return border

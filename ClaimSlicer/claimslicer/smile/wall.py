@@ -1,0 +1,98 @@
+"""The LV wall as a list of points: all that SMILE computes is computed on these, not on the voxel grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from claimslicer.anatomy.frame import LVFrame
+
+
+@dataclass(frozen=True)
+class Wall:
+    """The N myocardial voxels of a frame.
+
+    ``index`` is (N, 3) in array order; ``position_mm`` (N, 3) is in LPS; ``angle_rad``, ``longitudinal``,
+    ``depth`` (0 endocardium, 1 epicardium) and ``segment`` are (N,). ``length_mm``, ``radius_mm`` and
+    ``thickness_mm`` are the LV's own: apex to base, mid-wall radius, and mean wall thickness; with them the
+    ventricular coordinates are turned into millimetres along and through the wall.
+    """
+
+    index: np.ndarray
+    position_mm: np.ndarray
+    angle_rad: np.ndarray
+    longitudinal: np.ndarray
+    depth: np.ndarray
+    segment: np.ndarray
+    length_mm: float
+    radius_mm: float
+    thickness_mm: float
+
+    @property
+    def size(self) -> int:
+        """Number of voxels."""
+        return len(self.depth)
+
+    def to_grid(self, values: np.ndarray, outside: float = 0) -> np.ndarray:
+        """Return ``values`` (N,) on the smallest ``(z, y, x)`` box that holds the wall."""
+        first = self.index.min(axis=0)
+        box = np.full(self.index.max(axis=0) - first + 1, outside, values.dtype)
+        box[tuple((self.index - first).T)] = values
+        return box
+
+    def from_grid(self, box: np.ndarray) -> np.ndarray:
+        """Return the values (N,) of a box made by :meth:`to_grid`."""
+        return box[tuple((self.index - self.index.min(axis=0)).T)]
+
+    def label(self, members: np.ndarray) -> np.ndarray:
+        """Return the number (N,) of the connected part (26 neighbours) of ``members`` (N, bool), or 0."""
+        numbered, _ = ndimage.label(self.to_grid(members), np.ones((3, 3, 3)))
+        return self.from_grid(numbered)
+
+    def stable_order(self, score: np.ndarray) -> np.ndarray:
+        """Return the indices by falling ``score``; ties go by coordinates, never by array layout."""
+        return np.lexsort((self.depth, self.angle_rad, self.longitudinal, -score))
+
+
+def wall_of(frame: LVFrame) -> Wall:
+    """Return the wall of ``frame`` as points; voxels that belong to no AHA segment are left out."""
+    index = np.argwhere(frame.myocardium & (frame.segments > 0))
+    at = tuple(index.T)
+    longitudinal = frame.longitudinal[at].astype(float)
+    depth = frame.transmural[at].astype(float)
+    position = frame.geometry.index_to_physical(index)
+    length, radius, thickness = _dimensions(position, longitudinal, depth)
+    return Wall(
+        index=index,
+        position_mm=position,
+        angle_rad=np.radians(frame.circumferential[at].astype(float)),
+        longitudinal=longitudinal,
+        depth=depth,
+        segment=frame.segments[at],
+        length_mm=length,
+        radius_mm=radius,
+        thickness_mm=thickness,
+    )
+
+
+def _dimensions(
+    position: np.ndarray, longitudinal: np.ndarray, depth: np.ndarray
+) -> tuple[float, float, float]:
+    """Return apex-to-base length, mid-wall radius and wall thickness in mm, by least squares.
+
+    Position is regressed on the longitudinal coordinate: the slope is the long axis. What is left is the
+    distance from that axis, which regressed on depth gives the endocardial radius and the thickness.
+    """
+    centred = longitudinal - longitudinal.mean()
+    spread = max(float(centred @ centred), 1e-12)
+    slope = centred @ (position - position.mean(axis=0)) / spread
+    residual = position - position.mean(axis=0) - centred[:, None] * slope
+    design = np.stack([np.ones_like(depth), depth], axis=1)
+    (inner, thickness), *_ = np.linalg.lstsq(design, np.linalg.norm(residual, axis=1), rcond=None)
+    return (
+        max(float(np.linalg.norm(slope)), 1.0),
+        max(float(inner + thickness / 2), 1.0),
+        max(float(thickness), 1.0),
+    )

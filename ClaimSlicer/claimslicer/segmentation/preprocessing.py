@@ -1,0 +1,54 @@
+"""How the segmenter sees a study: the same in training and prediction."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from claimslicer.segmentation.network import UNetSettings
+from claimslicer.patches import PatchGrid
+
+
+def normalise(image: np.ndarray, centre_yx: tuple[float, float] | None, spacing_yx: tuple[float, float]) -> torch.Tensor:
+    """Return ``image`` (z, y, x) as float32 with mean 0 and SD 1.
+
+    Mean and SD are taken within 72 mm of ``centre_yx`` (voxels), or over the whole slices where it is None,
+    from voxels that are not exact zeros (padding), after clipping the brightest and darkest 0.5 %.
+    """
+    window = image
+    if centre_yx is not None:
+        bounds = []
+        for centre, spacing, extent in zip(centre_yx, spacing_yx, image.shape[1:], strict=True):
+            low, high = round(centre - 72 / spacing), round(centre + 72 / spacing)
+            bounds.append(slice(max(low, 0), min(high, extent)))
+        window = image[:, bounds[0], bounds[1]]
+    values = window[window != 0]
+    if values.size < 2:
+        return torch.zeros(image.shape)
+    low, high = np.percentile(values, (0.5, 99.5))
+    values = np.clip(values, low, high)
+    clipped = np.clip(image.astype(np.float32), low, high)
+    return torch.from_numpy((clipped - values.mean()) / max(float(values.std()), 1e-6)).float()
+
+
+def whole_slice_grid(
+    shape_yx: tuple[int, int], spacing_yx: tuple[float, float], settings: UNetSettings
+) -> PatchGrid:
+    """Return the locator's patch: the whole slice, enlarged where it is larger than the training patch."""
+    needed = [extent * mm / settings.pixel_mm for extent, mm in zip(shape_yx, spacing_yx, strict=True)]
+    size = [max(settings.patch_size, int(-(-length // 16) * 16)) for length in needed]
+    centre = ((shape_yx[0] - 1) / 2, (shape_yx[1] - 1) / 2)
+    return PatchGrid(centre, spacing_yx, (size[0], size[1]), settings.pixel_mm)
+
+
+def heart_grid(
+    centre_yx: tuple[float, float], spacing_yx: tuple[float, float], settings: UNetSettings
+) -> PatchGrid:
+    """Return the labeller's patch round the LV centre (voxels)."""
+    return PatchGrid(centre_yx, spacing_yx, (settings.patch_size,) * 2, settings.pixel_mm)
+
+
+def left_ventricle_centre(labels_or_mask: np.ndarray) -> tuple[float, float]:
+    """Return the mean (y, x) voxel of a mask over all slices."""
+    _, rows, columns = np.nonzero(labels_or_mask)
+    return float(rows.mean()), float(columns.mean())

@@ -1,0 +1,102 @@
+"""The preprocessed cache: a cohort in one file, all that training needs besides torch, MONAI and NumPy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from claimslicer.errors import StudyError
+from claimslicer.events import SILENT, Events
+from claimslicer.labels import infarct_mask
+from claimslicer.training.splits import Part, emidec_part
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class CachedStudy:
+    """One labelled study: ``image`` in its own values and ``labels`` (internal table), both ``(z, y, x)``."""
+
+    name: str
+    part: Part
+    image: np.ndarray
+    labels: np.ndarray
+    spacing_zyx: tuple[float, float, float]
+
+    @property
+    def has_infarct(self) -> bool:
+        """Whether any voxel is infarct or MVO."""
+        return bool(infarct_mask(self.labels).any())
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The studies of a cache."""
+
+    studies: tuple[CachedStudy, ...]
+
+    def part(self, part: Part) -> list[CachedStudy]:
+        """Return the studies of one part of the split."""
+        return [study for study in self.studies if study.part == part]
+
+
+def read_case_folders(root: Path, events: Events = SILENT) -> Iterator[CachedStudy]:
+    """Read every labelled case folder under ``root``, leaving the published test cases unread."""
+    from claimslicer.studies import read_study
+
+    folders = sorted(path for path in Path(root).iterdir() if path.is_dir())
+    if not folders:
+        raise StudyError(f"'{root}' holds no case folders: give the folder that contains Case_P001 and so on.")
+    for number, folder in enumerate(folders):
+        events.progress("reading", number / len(folders), folder.name)
+        if emidec_part(folder.name) == "test":
+            continue
+        study = read_study(folder)
+        if study.labels is None:
+            raise StudyError(f"'{folder}' has no labels; training needs a label map for every study.")
+        yield CachedStudy(
+            folder.name, emidec_part(folder.name), study.image, study.labels, study.geometry.spacing_zyx
+        )
+
+
+def write_cache(path: Path, studies: Iterable[CachedStudy]) -> None:
+    """Write ``studies`` to one compressed ``.npz`` at ``path``, whole or not at all."""
+    arrays: dict[str, np.ndarray] = {}
+    table = []
+    for number, study in enumerate(studies):
+        arrays[f"image_{number}"] = study.image
+        arrays[f"labels_{number}"] = study.labels.astype(np.uint8)
+        table.append({"name": study.name, "part": study.part, "spacing_zyx": list(study.spacing_zyx)})
+    header = json.dumps({"format_version": FORMAT_VERSION, "studies": table})
+    arrays["header"] = np.frombuffer(header.encode(), np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
+    temporary.replace(path)
+
+
+def read_cache(path: Path) -> Cohort:
+    """Read what :func:`write_cache` wrote."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            header = json.loads(file["header"].tobytes().decode())
+            studies = tuple(
+                CachedStudy(
+                    entry["name"],
+                    entry["part"],
+                    file[f"image_{number}"],
+                    file[f"labels_{number}"],
+                    tuple(entry["spacing_zyx"]),
+                )
+                for number, entry in enumerate(header["studies"])
+            )
+    except FileNotFoundError as error:
+        raise StudyError(f"There is no training cache at '{path}'; make it with 'train cache'.") from error
+    except (ValueError, KeyError, OSError, EOFError) as error:
+        raise StudyError(f"'{path}' is not a complete training cache; make it again.") from error
+    return Cohort(studies)

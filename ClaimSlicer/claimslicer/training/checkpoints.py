@@ -1,0 +1,61 @@
+"""Checkpoints: everything that exact resume needs, in one safetensors file that is whole or not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from claimslicer.errors import ModelError, OutputError
+
+
+def save_checkpoint(
+    path: Path, step: int, fingerprint: str, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+) -> None:
+    """Write the weights, their moving average and the optimiser's moments after ``step`` steps."""
+    tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
+    tensors |= {f"average.{key}": value for key, value in average.state_dict().items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
+    tensors = {key: value.detach().cpu().clone().contiguous() for key, value in tensors.items()}
+    temporary = path.with_name(path.name + ".part")
+    try:
+        save_file(tensors, temporary, metadata={"step": str(step), "fingerprint": fingerprint})
+        temporary.replace(path)
+    except (OSError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(
+            f"The checkpoint could not be written to '{path.parent}' ({error}); the last one is kept: "
+            "make room and resume."
+        ) from error
+
+
+def load_checkpoint(
+    path: Path, fingerprint: str, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+) -> int:
+    """Restore what :func:`save_checkpoint` wrote; return the number of steps done."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"The checkpoint '{path}' can't be read ({error}); train again without --resume.") from error
+    if metadata["fingerprint"] != fingerprint:
+        raise ModelError(
+            f"The checkpoint '{path}' was made with other settings; give those, or another output folder."
+        )
+    model.load_state_dict(_with_prefix(tensors, "model."))
+    average.load_state_dict(_with_prefix(tensors, "average."))
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in _with_prefix(tensors, "optimizer.").items():
+        index, name = key.split(".")
+        moments.setdefault(int(index), {})[name] = value
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    return int(metadata["step"])
+
+
+def _with_prefix(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

@@ -1,0 +1,97 @@
+"""Training configurations: frozen dataclasses, read from one YAML file that holds all of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+
+from claimslicer.errors import SpecificationError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """What every run has. ``cache`` is the preprocessed cohort; ``out`` the run's own folder."""
+
+    cache: Path
+    out: Path
+    name: str = "mine"
+    steps: int = 4000
+    batch_size: int = 16
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    warmup_steps: int = 100
+    average_decay: float = 0.998
+    checkpoint_every: int = 200
+    validate_every: int = 500
+    seed: int = 0
+    device: str = "auto"
+    threads: int = 0
+    """CPU threads; 0 leaves torch's choice."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "checkpoint_every", "validate_every"):
+            if getattr(self, name) < 1:
+                raise SpecificationError(f"The training setting '{name}' must be at least 1.")
+        if not 0 < self.learning_rate < 1 or not 0 <= self.average_decay < 1:
+            raise SpecificationError("'learning_rate' must lie in (0, 1) and 'average_decay' in [0, 1).")
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> Self:
+        """Read a run's settings; relative paths are taken from the YAML file's folder."""
+        try:
+            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise SpecificationError(f"There is no configuration at '{path}'.") from error
+        except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+            raise SpecificationError(f"'{path}' can't be read as YAML: {error}".replace("\n", " ")) from error
+        if not isinstance(values, dict):
+            raise SpecificationError(f"'{path}' must hold 'setting: value' lines.")
+        known = {field.name: field for field in dataclasses.fields(cls)}
+        for key in values:
+            if key not in known:
+                raise SpecificationError(f"Unknown setting '{key}' in '{path}'; known are {', '.join(known)}.")
+        for key in ("cache", "out"):
+            if key not in values:
+                raise SpecificationError(f"The setting '{key}' is missing in '{path}'.")
+            values[key] = (Path(path).parent / Path(values[key]).expanduser()).resolve()
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise SpecificationError(f"A setting in '{path}' has the wrong type: {error}.") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON types, without the run's place on disk and the machine's own settings."""
+        places = ("cache", "out", "device", "threads")
+        return {key: value for key, value in dataclasses.asdict(self).items() if key not in places}
+
+    def fingerprint(self) -> str:
+        """Return a hash of all settings that the trained weights depend on."""
+        text = json.dumps(self.to_dict(), sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentationConfig(TrainingConfig):
+    """Training of the locator and the labeller."""
+
+    infarct_share: float = 0.55
+    """Share of slices with infarct in a batch."""
+    class_weights: tuple[float, ...] = (0.5, 1.0, 1.0, 2.0, 2.0)
+    centre_jitter_mm: float = 8.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesisConfig(TrainingConfig):
+    """Training of the generator."""
+
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    average_decay: float = 0.999
+    histogram_dropout: float = 0.1
+    """Share of samples that see no texture histogram, so that it may be left out."""

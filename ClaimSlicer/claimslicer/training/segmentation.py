@@ -1,0 +1,172 @@
+"""Training the segmenter: batches of augmented slices for the locator and the labeller."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from monai.losses import DiceCELoss
+from torch import nn
+
+from claimslicer.errors import StudyError
+from claimslicer.labels import Label, infarct_mask, myocardium_mask
+from claimslicer.segmentation.network import SegmenterSettings, UNetSettings, build_segmenter
+from claimslicer.segmentation.preprocessing import (
+    heart_grid,
+    left_ventricle_centre,
+    normalise,
+    whole_slice_grid,
+)
+from claimslicer.patches import PatchGrid, neighbour_index, with_neighbours
+from claimslicer.training.cache import CachedStudy, Cohort
+from claimslicer.training.config import SegmentationConfig
+from claimslicer.training.loop import choose_device
+
+LOCATOR_EVERY = 7
+"""One step in seven trains the locator, the others the labeller."""
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A study ready for cutting: normalised images, one-hot labels, where the LV is."""
+
+    study: CachedStudy
+    near: torch.Tensor
+    whole: torch.Tensor
+    one_hot: torch.Tensor
+    centre_yx: tuple[float, float]
+    infarct_slices: np.ndarray
+
+    @property
+    def spacing_yx(self) -> tuple[float, float]:
+        return self.study.spacing_zyx[1], self.study.spacing_zyx[2]
+
+
+def _prepare(study: CachedStudy) -> _Prepared:
+    left_ventricle = (study.labels == Label.CAVITY) | myocardium_mask(study.labels)
+    if not left_ventricle.any():
+        raise StudyError(f"The labels of '{study.name}' hold no left ventricle; leave it out of the training data.")
+    centre, spacing = left_ventricle_centre(left_ventricle), (study.spacing_zyx[1], study.spacing_zyx[2])
+    classes = np.where(study.labels > Label.MVO, Label.BACKGROUND, study.labels)
+    return _Prepared(
+        study,
+        normalise(study.image, centre, spacing),
+        normalise(study.image, None, spacing),
+        torch.nn.functional.one_hot(torch.from_numpy(classes.astype(np.int64)), 5).permute(3, 0, 1, 2).float(),
+        centre,
+        np.flatnonzero(infarct_mask(study.labels).any((1, 2))),
+    )
+
+
+class SegmentationTrainer:
+    """See :class:`claimslicer.training.loop.Trainer`."""
+
+    def __init__(self, config: SegmentationConfig, cohort: Cohort) -> None:
+        self.config = config
+        self.settings = SegmenterSettings()
+        self.device = choose_device(config.device)
+        torch.manual_seed(config.seed)
+        self.model: nn.Module = build_segmenter(self.settings).to(self.device)
+        self._training = [_prepare(study) for study in cohort.part("training")]
+        self._validation = [_prepare(study) for study in cohort.part("validation")]
+        self._with_infarct = [item for item in self._training if len(item.infarct_slices)]
+        if not self._with_infarct:
+            raise StudyError("No training study has an infarct; the segmenter can't learn what one is.")
+        weights = torch.tensor(config.class_weights, device=self.device)
+        options = {"to_onehot_y": True, "softmax": True, "batch": True, "include_background": False}
+        self._labeller_loss = DiceCELoss(**options, weight=weights)
+        self._locator_loss = DiceCELoss(**options)
+
+    def loss(self, step: int, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
+        """Return the labeller's loss, or every so often the locator's, on a fresh batch."""
+        if step % LOCATOR_EVERY == 0:
+            return self._batch_loss("locator", self._locator_loss, rng, noise)
+        return self._batch_loss("labeller", self._labeller_loss, rng, noise)
+
+    def _batch_loss(
+        self, part: str, criterion: nn.Module, rng: np.random.Generator, noise: torch.Generator
+    ) -> torch.Tensor:
+        pairs = [self._draw(part, rng) for _ in range(self.config.batch_size)]
+        images = perturb_intensities(torch.stack([image for image, _ in pairs]), noise)
+        target = torch.stack([label for _, label in pairs])[:, None]
+        logits = self.model[part](images.to(self.device))  # type: ignore[index]
+        return criterion(logits, target.to(self.device))
+
+    def _draw(self, part: str, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cut one augmented example: ``(3, h, w)`` and its ``(h, w)`` class indices."""
+        if rng.random() < self.config.infarct_share:
+            item = self._with_infarct[rng.integers(len(self._with_infarct))]
+            index = int(rng.choice(item.infarct_slices))
+        else:
+            item = self._training[rng.integers(len(self._training))]
+            index = int(rng.integers(len(item.near)))
+        settings: UNetSettings = getattr(self.settings, part)
+        image = item.whole if part == "locator" else item.near
+        grid = self._augmented(_grid(part, item, settings), rng, part)
+        order = neighbour_index(len(image), index)
+        target = grid.sample(item.one_hot[:, index]).argmax(0)
+        return grid.sample(image[order]), (target > 0).long() if part == "locator" else target
+
+    def _augmented(self, grid: PatchGrid, rng: np.random.Generator, part: str) -> PatchGrid:
+        jitter_mm = 40.0 if part == "locator" else self.config.centre_jitter_mm
+        shift = rng.uniform(-jitter_mm, jitter_mm, 2) / np.asarray(grid.spacing_yx)
+        settings: UNetSettings = getattr(self.settings, part)
+        return dataclasses.replace(
+            grid,
+            centre_yx=(grid.centre_yx[0] + shift[0], grid.centre_yx[1] + shift[1]),
+            size=(settings.patch_size,) * 2,
+            rotation=float(rng.uniform(-np.pi, np.pi) if rng.random() < 0.5 else rng.normal(0, 0.2)),
+            flip=bool(rng.random() < 0.5),
+            stretch=float(np.exp(rng.normal(0, 0.12))),
+        )
+
+    @torch.no_grad()
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Mean Dice over validation patients with the LV centre given; pathological ones for the infarct."""
+        scores: dict[str, list[float]] = {"myocardium": [], "infarct": [], "scar": []}
+        for item in self._validation:
+            grid = _grid("labeller", item, self.settings.labeller)
+            logits = model["labeller"](with_neighbours(grid.sample(item.near)).to(self.device))  # type: ignore[index]
+            back, inside = grid.put_back(
+                torch.softmax(logits, 1).flatten(0, 1).cpu(), item.study.image.shape[1:]
+            )
+            found = back.unflatten(0, (-1, 5)).argmax(1).numpy() * inside.numpy()
+            truth = item.study.labels
+            scores["myocardium"].append(_dice(myocardium_mask(found), myocardium_mask(truth)))
+            if item.study.has_infarct:
+                scores["infarct"].append(_dice(infarct_mask(found), infarct_mask(truth)))
+                scores["scar"].append(_dice(found == Label.INFARCT, truth == Label.INFARCT))
+        return {f"dice_{key}": round(float(np.mean(value)), 4) for key, value in scores.items() if value}
+
+
+def _grid(part: str, item: _Prepared, settings: UNetSettings) -> PatchGrid:
+    if part == "locator":
+        return whole_slice_grid(item.study.image.shape[1:], item.spacing_yx, settings)
+    return heart_grid(item.centre_yx, item.spacing_yx, settings)
+
+
+def _dice(found: np.ndarray, truth: np.ndarray) -> float:
+    total = found.sum() + truth.sum()
+    return float(2 * (found & truth).sum() / total) if total else 1.0
+
+
+def perturb_intensities(images: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
+    """Vary ``(n, 3, h, w)``: gain, offset, gamma, bias field, noise and blur, drawn for each sample."""
+    count = len(images)
+
+    def uniform(low: float, high: float) -> torch.Tensor:
+        return low + (high - low) * torch.rand((count, 1, 1, 1), generator=noise)
+
+    low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
+    span = (high - low).clamp_min(1e-6)
+    images = ((images - low) / span) ** torch.exp(uniform(-0.35, 0.35)) * span + low
+    coarse = torch.randn((count, 1, 3, 3), generator=noise) * 0.12
+    field = torch.nn.functional.interpolate(coarse, images.shape[-2:], mode="bicubic", align_corners=True)
+    images = images * torch.exp(field + uniform(-0.2, 0.2)) + uniform(-0.25, 0.25)
+    blurred = torch.nn.functional.avg_pool2d(images, 3, 1, 1, count_include_pad=False)
+    images = torch.lerp(images, blurred, uniform(-0.6, 0.8).clamp_min(0))
+    return images + torch.randn(images.shape, generator=noise) * uniform(-0.1, 0.2).clamp_min(0)
+
+

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from claimslicer.smile.fields import Draws, Stream, random_field
 from claimslicer.smile.wall import Wall
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from claimslicer.smile.spec import ScarSpec
 
 FOCUS_GRAIN_MM = 60.0
+FOCUS_WANDER = 0.7
 SHAPE_GRAIN_MM = 25.0
 
 
@@ -23,13 +23,14 @@ SHAPE_GRAIN_MM = 25.0
 class Bed:
     """What a pattern sees.
 
-    ``chosen`` (N,) bool are the points of the chosen segments, at any depth. ``fill`` is the share of what
-    the bed can hold that is asked for, by segment, and ``mean_fill`` that of all of it.
+    ``wall`` holds the N points of the chosen segments, at any depth, and ``border_mm`` (N,) their distances
+    to the nearest wall that was not chosen. ``fill`` is the share of what the bed can hold that is asked
+    for, by segment, and ``mean_fill`` that of all of it.
     """
 
     wall: Wall
     spec: ScarSpec
-    chosen: np.ndarray
+    border_mm: np.ndarray
     fill: dict[int, float]
     mean_fill: float
 
@@ -43,20 +44,25 @@ class Bed:
     def centrality(self) -> np.ndarray:
         """Closeness (N,) to the focus: 1 at the focus, falling to 0 at the border of the chosen segments.
 
-        It is b / (b + d), with b the distance to the nearest wall that was not chosen and d the distance to
-        the focus of the same connected part, so its level sets go over from discs into the bed's own
-        outline. Where the wall ends, at the base, there is no border.
+        It is b / (b + d), with b the distance to the border and d the distance to the focus of the same
+        connected part, so its level sets go over from discs into the bed's own outline. Where the wall ends,
+        at the base, there is no border; b is never taken to be more than the LV's radius.
         """
         result = np.zeros(self.wall.size)
-        part = self.wall.label(self.chosen)
-        wander = random_field(self.wall, self.draws(Stream.FOCUS), FOCUS_GRAIN_MM)
-        border = self._distance_to_border()
+        part = self.wall.label(np.ones(self.wall.size, bool))
+        border = np.minimum(self.border_mm, self.wall.radius_mm)
+        # Distances beyond half a radius don't count here, or every focus would lie at the borderless base.
+        likely = np.minimum(border, self.wall.radius_mm / 2.0) * np.exp(FOCUS_WANDER * self._wander)
         for number in range(1, part.max() + 1):
             here = np.flatnonzero(part == number)
-            focus = here[np.argmax(border[here] * np.exp(0.7 * wander[here]))]
+            focus = here[np.argmax(likely[here])]
             distance = np.linalg.norm(self.wall.position_mm[here] - self.wall.position_mm[focus], axis=1)
             result[here] = border[here] / (border[here] + distance)
         return result
+
+    @property
+    def _wander(self) -> np.ndarray:
+        return random_field(self.wall, self.draws(Stream.FOCUS), FOCUS_GRAIN_MM)
 
     @cached_property
     def irregularity(self) -> np.ndarray:
@@ -73,12 +79,3 @@ class Bed:
     def draws(self, *key: int) -> Draws:
         """Return the random numbers of the specification's seed for one use."""
         return Draws(self.spec.seed, *key)
-
-    def _distance_to_border(self) -> np.ndarray:
-        """Return mm (N,) to the nearest wall point that was not chosen, at most the LV's radius."""
-        border = np.full(self.wall.size, self.wall.radius_mm)
-        if not self.chosen.all():
-            tree = cKDTree(self.wall.position_mm[~self.chosen])
-            distance, _ = tree.query(self.wall.position_mm[self.chosen])
-            border[self.chosen] = np.minimum(distance, self.wall.radius_mm)
-        return border

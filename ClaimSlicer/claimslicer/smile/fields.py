@@ -14,7 +14,7 @@ from scipy.special import ndtri
 
 from claimslicer.smile.wall import Wall
 
-FEATURES = 64
+FEATURES = 48
 
 
 class Stream(IntEnum):
@@ -63,10 +63,7 @@ def random_field(wall: Wall, draws: Draws, along_mm: float, through_mm: float = 
     lengthwise = normal[1] * 2.0 * wall.length_mm / along_mm
     through = normal[2] * 2.0 * wall.thickness_mm / through_mm
     phase = draws.uniform(FEATURES) * 2.0 * np.pi
-    argument = (
-        np.outer(wall.angle_rad, around)
-        + np.outer(wall.longitudinal, lengthwise)
-        + np.outer(wall.depth, through)
-        + phase
-    )
-    return np.cos(argument).sum(axis=1) * np.sqrt(2.0 / FEATURES)
+    coordinates = np.stack([wall.angle_rad, wall.longitudinal, wall.depth], axis=1)
+    argument = coordinates @ np.stack([around, lengthwise, through])
+    argument += phase
+    return np.cos(argument, out=argument).sum(axis=1) * np.sqrt(2.0 / FEATURES)

@@ -11,10 +11,10 @@ from claimslicer.anatomy.frame import LVFrame
 from claimslicer.errors import SpecificationError
 from claimslicer.labels import ScarLabel
 from claimslicer.smile.bed import Bed
-from claimslicer.smile.lesion import depth_inside_mm, intensity_of, mvo_core
+from claimslicer.smile.lesion import intensity_of, mvo_core
 from claimslicer.smile.patterns import PATTERNS
 from claimslicer.smile.spec import ScarSpec
-from claimslicer.smile.wall import Wall, wall_of
+from claimslicer.smile.wall import Wall, distance_mm, wall_of
 from claimslicer.studies import Geometry
 
 ISLAND_ROUNDS = 3
@@ -61,23 +61,23 @@ def generate_scar(spec: ScarSpec, frame: LVFrame, existing: np.ndarray | None = 
     Raises :class:`SpecificationError` when a segment is not in the study, when the segments and the range
     cannot hold the asked volume, and when ``existing`` does not fit the frame.
     """
+    voxel_ml, voxel_mm = frame.geometry.voxel_volume_ml, max(frame.geometry.spacing[:2])
     wall = wall_of(frame)
     taken = _existing_points(existing, frame, wall)
     candidates = _candidates(spec, wall, taken)
-    wanted = _wanted_voxels(spec, wall, candidates, frame.geometry.voxel_volume_ml)
-    scar = _grow(spec, wall, candidates, wanted, frame.geometry.voxel_volume_ml)
-    at, at_scar = tuple(wall.index.T), tuple(wall.index[scar].T)
-    voxel_mm = max(frame.geometry.spacing[:2])
-    depth_mm = depth_inside_mm(wall, scar | taken)
-    mvo = mvo_core(spec, wall, scar, depth_mm, voxel_mm)
+    wanted = _wanted_voxels(spec, wall, candidates, voxel_ml)
+    is_scar = _grow(spec, wall, candidates, wanted, voxel_ml)
+    scar = wall.part(is_scar)
+    depth_mm = distance_mm(scar, wall.part(~is_scar & ~taken))
+    mvo = mvo_core(spec, scar, depth_mm, voxel_mm)
 
     labels = np.zeros(frame.myocardium.shape, np.uint8) if existing is None else existing.astype(np.uint8)
-    labels[at_scar] = ScarLabel.SCAR
-    labels[tuple(wall.index[mvo].T)] = ScarLabel.MVO
     intensity = (labels > 0).astype(np.float32)
-    intensity[at_scar] = intensity_of(spec, depth_mm, mvo, voxel_mm)[scar]
     added = np.zeros(labels.shape, bool)
-    added[at] = scar
+    at = tuple(scar.index.T)
+    labels[at] = np.where(mvo, ScarLabel.MVO, ScarLabel.SCAR)
+    intensity[at] = intensity_of(spec, depth_mm, mvo, voxel_mm)
+    added[at] = True
     return ScarMask(spec, frame.geometry, labels, intensity, added)
 
 
@@ -140,15 +140,12 @@ def _grow(
 ) -> np.ndarray:
     """Return the points (N, bool) of the new scar: those of the highest score, few islands."""
     pattern = PATTERNS[spec.pattern]
-    fill = {
-        k: n / np.isin(wall.segment[candidates], group).sum() for group, n in wanted.items() for k in group
-    }
-    mean_fill = sum(wanted.values()) / candidates.sum()
-    bed = Bed(wall, spec, np.isin(wall.segment, spec.segments), fill, float(mean_fill))
-    score = np.where(candidates, pattern.score(bed), -np.inf)
-    scar = _cut(wall, score, wanted)
+    chosen = np.isin(wall.segment, spec.segments)
+    bed = _bed(spec, wall, chosen, candidates, wanted)
+    score = np.where(candidates[chosen], pattern.score(bed), -np.inf)
+    scar = _cut(bed.wall, score, wanted)
     for _ in range(ISLAND_ROUNDS):
-        part = wall.label(scar)
+        part = bed.wall.label(scar)
         size_ml = np.bincount(part) * voxel_ml
         size_ml[np.argmax(size_ml[1:]) + 1] = np.inf
         island = scar & (size_ml[part] < pattern.smallest_island_ml)
@@ -156,8 +153,27 @@ def _grow(
             break
         # Still candidates, but the last ones: a bed that is asked for as a whole is filled as a whole.
         score = np.where(island, score - 1e3, score)
-        scar = _cut(wall, score, wanted)
-    return scar
+        scar = _cut(bed.wall, score, wanted)
+    result = np.zeros(wall.size, bool)
+    result[chosen] = scar
+    return result
+
+
+def _bed(
+    spec: ScarSpec,
+    wall: Wall,
+    chosen: np.ndarray,
+    candidates: np.ndarray,
+    wanted: dict[tuple[int, ...], int],
+) -> Bed:
+    """Return the chosen part of the wall, with how much of it is asked for."""
+    fill = {}
+    for group, count in wanted.items():
+        room = np.isin(wall.segment[candidates], group).sum()
+        fill.update(dict.fromkeys(group, float(count / room)))
+    inside, outside = wall.part(chosen), wall.part(~chosen)
+    mean_fill = sum(wanted.values()) / candidates.sum()
+    return Bed(inside, spec, distance_mm(inside, outside), fill, float(mean_fill))
 
 
 def _cut(wall: Wall, score: np.ndarray, wanted: dict[tuple[int, ...], int]) -> np.ndarray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from claimslicer.smile.fields import Draws, Stream, random_field
 from claimslicer.smile.wall import Wall
@@ -18,32 +17,19 @@ MVO_DEPTH = 0.8
 MVO_GRAIN_MM = 20.0
 
 
-def depth_inside_mm(wall: Wall, scar: np.ndarray) -> np.ndarray:
-    """Return the distance (N,) in mm of each scar point to the nearest viable wall point.
+def mvo_core(spec: ScarSpec, scar: Wall, depth_mm: np.ndarray, voxel_mm: float) -> np.ndarray:
+    """Return which points (N, bool) of ``scar`` are its MVO core: the asked fraction.
 
-    It is infinite outside ``scar`` (N, bool), and everywhere where nothing of the wall is viable.
+    ``depth_mm`` (N,) is the distance to the nearest viable wall, ``voxel_mm`` the voxel's size in the slice.
+    The core lies where the scar is deepest and on the inner side of the wall. It keeps off the scar's outer
+    border and off the epicardium as long as the asked fraction leaves room for that.
     """
-    depth = np.full(wall.size, np.inf)
-    if not scar.all():
-        depth[scar], _ = cKDTree(wall.position_mm[~scar]).query(wall.position_mm[scar])
-    return depth
-
-
-def mvo_core(
-    spec: ScarSpec, wall: Wall, scar: np.ndarray, depth_mm: np.ndarray, voxel_mm: float
-) -> np.ndarray:
-    """Return the points (N, bool) of the MVO core, the asked fraction of ``scar`` (N, bool).
-
-    It lies where the scar is deepest and on the inner side of the wall. It keeps off the scar's outer border
-    and off the epicardium as long as the asked fraction leaves room for that.
-    """
-    count = round(spec.mvo_fraction * int(scar.sum()))
-    within = np.minimum(depth_mm / wall.thickness_mm, 1.0)
-    rough = random_field(wall, Draws(spec.seed, Stream.MVO), MVO_GRAIN_MM)
-    outer = (depth_mm <= 1.01 * voxel_mm) | (wall.depth > MVO_DEPTH)
-    score = np.where(scar, within - 0.7 * wall.depth + 0.1 * rough - 10.0 * outer, -np.inf)
-    core = np.zeros(wall.size, bool)
-    core[wall.stable_order(score)[:count]] = True
+    within = np.minimum(depth_mm / scar.thickness_mm, 1.0)
+    rough = random_field(scar, Draws(spec.seed, Stream.MVO), MVO_GRAIN_MM)
+    outer = (depth_mm <= 1.01 * voxel_mm) | (scar.depth > MVO_DEPTH)
+    score = within - 0.7 * scar.depth + 0.1 * rough - 10.0 * outer
+    core = np.zeros(scar.size, bool)
+    core[scar.stable_order(score)[: round(spec.mvo_fraction * scar.size)]] = True
     return core
 
 

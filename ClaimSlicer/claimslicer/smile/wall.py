@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from claimslicer.anatomy.frame import LVFrame
 
@@ -34,6 +35,18 @@ class Wall:
     def size(self) -> int:
         """Number of voxels."""
         return len(self.depth)
+
+    def part(self, members: np.ndarray) -> Wall:
+        """Return the points of ``members`` (N, bool) as a wall of the same LV."""
+        return replace(
+            self,
+            index=self.index[members],
+            position_mm=self.position_mm[members],
+            angle_rad=self.angle_rad[members],
+            longitudinal=self.longitudinal[members],
+            depth=self.depth[members],
+            segment=self.segment[members],
+        )
 
     def to_grid(self, values: np.ndarray, outside: float = 0) -> np.ndarray:
         """Return ``values`` (N,) on the smallest ``(z, y, x)`` box that holds the wall."""
@@ -75,6 +88,16 @@ def wall_of(frame: LVFrame) -> Wall:
         radius_mm=radius,
         thickness_mm=thickness,
     )
+
+
+def distance_mm(points: Wall, others: Wall) -> np.ndarray:
+    """Return the distance (N,) in mm of each of N ``points`` to the nearest of ``others``; infinite if
+    none.
+    """
+    if others.size == 0:
+        return np.full(points.size, np.inf)
+    distance, _ = cKDTree(others.position_mm).query(points.position_mm)
+    return distance
 
 
 def _dimensions(

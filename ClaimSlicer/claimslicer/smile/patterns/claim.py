@@ -20,9 +20,7 @@ def claim(bed: Bed) -> np.ndarray:
     Gaussian smoothing inside the wall. Unlike there, the smoothed blobs are a score, so what is asked for is
     obtained; islands are removed when the score is cut.
     """
-    merged = np.zeros(bed.wall.size, bool)
-    for segment, fill in bed.fill.items():
-        merged |= _blob(bed, segment, fill)
+    merged = np.logical_or.reduce([_blob(bed, segment, fill) for segment, fill in bed.fill.items()])
     smooth = _smoothed_in_wall(bed, ndimage.binary_fill_holes(bed.wall.to_grid(merged), np.ones((1, 3, 3))))
     return smooth + TIE_BREAK * bed.irregularity
 

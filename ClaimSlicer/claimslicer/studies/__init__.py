@@ -1,6 +1,18 @@
 """Reading and writing studies, and the phantom."""
 
 from claimslicer.studies.geometry import Geometry
-from claimslicer.studies.study import Study
+from claimslicer.studies.provenance import make_recipe
+from claimslicer.studies.read import read_labels, read_scar_mask, read_study
+from claimslicer.studies.study import Encoding, Study
+from claimslicer.studies.write import write_volume
 
-__all__ = ["Geometry", "Study"]
+__all__ = [
+    "Encoding",
+    "Geometry",
+    "Study",
+    "make_recipe",
+    "read_labels",
+    "read_scar_mask",
+    "read_study",
+    "write_volume",
+]

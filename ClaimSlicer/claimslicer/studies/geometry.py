@@ -53,9 +53,13 @@ class Geometry:
         """Say whether both grids have the same shape and their corners lie within ``tolerance_mm``."""
         if self.shape != other.shape:
             return False
-        corners = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape], indexing="ij")).reshape(3, -1).T
-        distance = np.linalg.norm(self.index_to_physical(corners) - other.index_to_physical(corners), axis=1)
+        distance = np.linalg.norm(self.corners() - other.corners(), axis=1)
         return bool(distance.max() <= tolerance_mm)
+
+    def corners(self) -> np.ndarray:
+        """Return the eight corner voxels' centres, ``(8, 3)`` in LPS millimetres."""
+        index = np.array(np.meshgrid(*[(0, n - 1) for n in self.shape], indexing="ij")).reshape(3, -1).T
+        return self.index_to_physical(index)
 
     @classmethod
     def of_sitk(cls, image: sitk.Image) -> Geometry:

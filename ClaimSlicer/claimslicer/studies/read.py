@@ -1,0 +1,119 @@
+"""Reading: a study from a file or folder, its labels, a scar mask for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from claimslicer.errors import StudyError
+from claimslicer.labels import ScarLabel
+from claimslicer.studies.conventions import to_internal
+from claimslicer.studies.geometry import Geometry
+from claimslicer.studies.readers import acdc, emidec, layout, myops
+from claimslicer.studies.readers.volume import read_volume
+from claimslicer.studies.study import Study
+from claimslicer.studies.synthetic import split_suffix
+
+LAYOUTS = (emidec.find, myops.find, acdc.find)
+"""Folder layouts, tried in this order before a loose file or a DICOM folder."""
+
+GRID_TOLERANCE_MM = 3.0
+"""How far the corners of two grids may lie apart: rounded headers differ by less, wrong pairs by more."""
+
+
+def read_study(path: str | Path, labels: str | Path | None = None) -> Study:
+    """Read an LGE study from a volume file, a case folder, a DICOM folder or one DICOM file of a stack.
+
+    ``labels`` is a label map to use instead of the one found beside the image. Raises StudyError, with the
+    reason, where there is no study, more than one, or its parts don't belong together.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise StudyError(f"There is no file or folder {path}; check its name.")
+    case = find_case(path)
+    if case is None:
+        study = _dicom_study(path)
+        return study if labels is None else _with_labels(study, Path(labels))
+    volume = read_volume(case.image)
+    study = Study(
+        name=case.name,
+        image=volume.image,
+        geometry=volume.geometry,
+        source=case.image,
+        synthetic=volume.synthetic,
+        metadata={**volume.metadata, **case.metadata},
+        encoding=volume.encoding,
+    )
+    if labels is not None:
+        return _with_labels(study, Path(labels))
+    return study if case.labels is None else _with_labels(study, case.labels, case.convention)
+
+
+def find_case(path: Path) -> layout.CaseFiles | None:
+    """Find the volume files of the study at ``path``; None where it can only be DICOM."""
+    for find in LAYOUTS:
+        case = find(path)
+        if case is not None:
+            return case
+    if path.is_file() and not split_suffix(path)[1]:
+        return None
+    return layout.find(path)
+
+
+def read_labels(path: str | Path, study: Study, *, convention: str | None = None) -> np.ndarray:
+    """Read a label map that fits ``study``: uint8 ``(z, y, x)`` in the internal table.
+
+    ``convention`` is a name from :data:`claimslicer.studies.conventions.CONVENTIONS` that the values are
+    expected to follow; else they tell it themselves. StudyError where they don't, or the grid is another.
+    """
+    path = Path(path)
+    return to_internal(_on_grid_of(study, path, "labels"), str(path), convention)
+
+
+def read_scar_mask(path: str | Path, study: Study) -> np.ndarray:
+    """Read a scar mask that fits ``study``: uint8 ``(z, y, x)`` of :class:`claimslicer.labels.ScarLabel`."""
+    path = Path(path)
+    mask = _on_grid_of(study, path, "scar mask")
+    values = np.unique(mask)
+    if not np.isin(values, [int(label) for label in ScarLabel]).all():
+        raise StudyError(
+            f"{path} is no scar mask, its values go from {values[0]:g} to {values[-1]:g}; "
+            "give one with 0 for none, 1 for scar and 2 for no-reflow."
+        )
+    if not mask.any():
+        raise StudyError(f"The scar mask {path} is empty; give one with scar (1) or no-reflow (2) drawn.")
+    return mask.astype(np.uint8)
+
+
+def _with_labels(study: Study, path: Path, convention: str | None = None) -> Study:
+    from dataclasses import replace
+
+    labels = read_labels(path, study, convention=convention)
+    return replace(study, labels=labels, metadata={**study.metadata, "labels": str(path)})
+
+
+def _on_grid_of(study: Study, path: Path, what: str) -> np.ndarray:
+    volume = read_volume(path)
+    mine, theirs = study.geometry, volume.geometry
+    if theirs.shape != mine.shape:
+        sizes = [" × ".join(str(count) for count in reversed(grid.shape)) for grid in (theirs, mine)]
+        raise StudyError(
+            f"The {what} {path} has {sizes[0]} voxels and the image {sizes[1]}; give that of this study."
+        )
+    if not theirs.is_close(mine, GRID_TOLERANCE_MM):
+        raise StudyError(
+            f"The {what} {path} lies up to {_distance(theirs, mine):.0f} mm away from the image; "
+            f"give the {what} of this study, or save it with the image's header."
+        )
+    return volume.image
+
+
+def _distance(one: Geometry, other: Geometry) -> float:
+    return float(np.linalg.norm(one.corners() - other.corners(), axis=1).max())
+
+
+def _dicom_study(path: Path) -> Study:
+    from claimslicer.studies.readers import dicom
+
+    return dicom.read(path)

@@ -1,0 +1,197 @@
+"""Writing: volumes in a study's own grid, direction and scaling, with their recipe beside them."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from claimslicer import __version__
+from claimslicer.errors import OutputError
+from claimslicer.studies.geometry import Geometry
+from claimslicer.studies.provenance import to_json
+from claimslicer.studies.study import Encoding
+from claimslicer.studies.synthetic import (
+    HEADER_KEY,
+    HEADER_TEXT,
+    INTENT_NAME,
+    sidecar_path,
+    split_suffix,
+    with_token,
+)
+
+WRITABLE = (".nii.gz", ".nii", ".nrrd", ".mha")
+MADE_WITH = "claim_slicer"
+"""Key that every sidecar of ours has; its value is our version."""
+
+
+def write_volume(
+    path: str | Path,
+    array: np.ndarray,
+    geometry: Geometry,
+    *,
+    recipe: Mapping[str, Any] | None = None,
+    synthetic: bool = False,
+    inputs: Sequence[str | Path] = (),
+    encoding: Encoding | None = None,
+) -> Path:
+    """Write ``array`` ``(z, y, x)`` as NIfTI, NRRD or MHA by the suffix of ``path``; return the path written.
+
+    With ``synthetic`` the header says so, and ``_synthetic`` is put into the file name where it isn't yet:
+    print the path returned. A ``recipe``, or ``synthetic``, adds a JSON file of the same name. ``inputs``
+    are the files and folders the result was made from, none of which is written over. ``encoding`` is the
+    study's: with it a NIfTI file holds the values as the study's own file does. Parent folders are made.
+    Raises OutputError, and leaves nothing behind, where that can't be done.
+    """
+    if array.shape != geometry.shape:
+        raise ValueError(f"array has shape {array.shape}, its grid {geometry.shape}")
+    target = with_token(Path(path)) if synthetic else Path(path)
+    suffix = split_suffix(target)[1].lower()
+    if suffix not in WRITABLE:
+        raise OutputError(
+            f"I can't write a volume called {target.name}; end its name in {', '.join(WRITABLE)}."
+        )
+    contents: dict[Path, bytes | None] = {target: None}
+    if recipe is not None or synthetic:
+        contents[sidecar_path(target)] = _sidecar(target, recipe or {}, synthetic)
+    for file in contents:
+        _protect(file, inputs)
+    _protect_foreign(sidecar_path(target), contents)
+
+    def save(file: Path) -> None:
+        if suffix in (".nii", ".nii.gz"):
+            _save_nifti(file, array, geometry, synthetic, encoding)
+        else:
+            _save_itk(file, array, geometry, synthetic)
+
+    _write_together(target, contents, save)
+    return target
+
+
+def _sidecar(target: Path, recipe: Mapping[str, Any], synthetic: bool) -> bytes:
+    record = {MADE_WITH: __version__, "file": target.name, "synthetic": synthetic}
+    if synthetic:
+        record["notice"] = HEADER_TEXT
+    more = {key: value for key, value in to_json(recipe).items() if key not in record}
+    return (json.dumps({**record, **more}, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
+
+
+def _protect(file: Path, inputs: Sequence[str | Path]) -> None:
+    """Raise OutputError where ``file`` exists and is an input, or lies in a folder that is one."""
+    if not file.exists():
+        return
+    for given in map(Path, inputs):
+        if not given.exists():
+            continue
+        inside = given.is_dir() and file.resolve().is_relative_to(given.resolve())
+        if inside or file.samefile(given):
+            raise OutputError(f"{file} belongs to the input and is never written over; choose another name.")
+
+
+def _protect_foreign(sidecar: Path, contents: Mapping[Path, bytes | None]) -> None:
+    """Raise OutputError where the sidecar would replace a JSON file that isn't one of ours."""
+    if sidecar not in contents or not sidecar.exists():
+        return
+    try:
+        record = json.loads(sidecar.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        record = None
+    if not isinstance(record, dict) or MADE_WITH not in record:
+        raise OutputError(f"{sidecar} exists and is no recipe of ours; choose another name for the result.")
+
+
+def _write_together(target: Path, contents: Mapping[Path, bytes | None], save) -> None:
+    """Write all files under temporary names beside their places, then move them there; all or none."""
+    token = uuid.uuid4().hex[:8]
+    temporary = {file: file.with_name(f".{token}.{file.name}") for file in contents}
+    moved: list[Path] = []
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for file, content in contents.items():
+            if content is None:
+                save(temporary[file])
+            else:
+                temporary[file].write_bytes(content)
+        for file in contents:
+            existed = file.exists()
+            temporary[file].replace(file)
+            if not existed:
+                moved.append(file)
+    except (OSError, RuntimeError) as error:
+        for file in moved:
+            file.unlink(missing_ok=True)
+        raise OutputError(f"{target} can't be written: {_reason(error)}.") from error
+    finally:
+        for file in temporary.values():
+            _remove(file)
+
+
+def _remove(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError:
+        return  # its folder could not be made or can't be written, so the file was never there
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))  # Windows has no quota error
+
+
+def _reason(error: BaseException) -> str:
+    number = getattr(error, "errno", None)
+    if number in _NO_ROOM:
+        return "the disk is full; make room or choose another place"
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "the folder is not yours to write in; choose another place"
+    if number in (errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.EISDIR):
+        return "its place is not a folder, or the name is a folder's; choose another name"
+    return f"{getattr(error, 'strerror', None) or 'the disk took only part of it'}; choose another place"
+
+
+def _as_saved(array: np.ndarray) -> np.ndarray:
+    """Return ``array`` in a type that every format has: bool as uint8, half precision as single."""
+    if array.dtype == bool:
+        return array.astype(np.uint8)
+    return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
+def _save_nifti(
+    file: Path, array: np.ndarray, geometry: Geometry, synthetic: bool, encoding: Encoding | None
+) -> None:
+    import nibabel
+
+    stored = _as_saved(array) if encoding is None else encoding.encode(array)
+    affine = np.eye(4)
+    affine[:3, :3] = geometry.matrix
+    affine[:3, 3] = geometry.origin
+    affine[:2] *= -1  # LPS to NIfTI's RAS
+    image = nibabel.Nifti1Image(stored.T, affine, dtype=stored.dtype)
+    header = image.header
+    image.set_sform(affine, code=1)
+    image.set_qform(affine, code=1)
+    header.set_xyzt_units("mm")
+    if encoding is not None:
+        header.set_slope_inter(encoding.slope, encoding.intercept)
+    if synthetic:
+        header["descrip"] = HEADER_TEXT.encode("ascii")
+        header["intent_name"] = INTENT_NAME.encode("ascii")
+    image.to_filename(file)
+
+
+def _save_itk(file: Path, array: np.ndarray, geometry: Geometry, synthetic: bool) -> None:
+    import SimpleITK as sitk
+
+    image = geometry.to_sitk(_as_saved(array))
+    if synthetic:
+        image.SetMetaData(HEADER_KEY, HEADER_TEXT)
+    sitk.WriteImage(image, str(file), useCompression=True)
+    # ITK doesn't report every failed write, a full disk for one; what can't be read back wasn't written.
+    if not np.array_equal(
+        sitk.GetArrayFromImage(sitk.ReadImage(str(file))), _as_saved(array), equal_nan=True
+    ):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -1,6 +1,7 @@
 """Scar masks guided by clinical knowledge (SMILE): specifications, and masks made from them."""
 
+from claimslicer.smile.draw import ScarPrior, paper_spec, random_spec
 from claimslicer.smile.generate import ScarMask, generate_scar
 from claimslicer.smile.spec import ScarSpec, Texture
 
-__all__ = ["ScarMask", "ScarSpec", "Texture", "generate_scar"]
+__all__ = ["ScarMask", "ScarPrior", "ScarSpec", "Texture", "generate_scar", "paper_spec", "random_spec"]

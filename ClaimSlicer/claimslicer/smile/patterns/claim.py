@@ -34,9 +34,11 @@ def _blob(bed: Bed, segment: int, fill: float) -> np.ndarray:
     texture = bed.spec.texture
     draws = bed.draws(Stream.BLOB, segment)
     side = KERNELS[draws.integer(0, len(KERNELS) - 1)]
-    field = random_field(bed.wall, draws, texture.grain_mm, texture.grain_mm / texture.anisotropy)
     inside = bed.wall.segment == segment
-    box = bed.wall.to_grid(np.where(inside, field, np.inf), outside=np.inf)
+    field = np.full(bed.wall.size, np.inf)
+    through_mm = texture.grain_mm / texture.anisotropy
+    field[inside] = random_field(bed.wall.part(inside), draws, texture.grain_mm, through_mm)
+    box = bed.wall.to_grid(field, outside=np.inf)
     eroded = bed.wall.from_grid(ndimage.minimum_filter(box, (1, side, side), mode="constant", cval=np.inf))
     return inside & (eroded >= np.quantile(eroded[inside], 1.0 - fill))
 

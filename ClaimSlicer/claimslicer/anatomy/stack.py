@@ -54,7 +54,7 @@ class ShortAxisStack:
     @property
     def has_cavity(self) -> np.ndarray:
         """Which slices hold cavity, bool ``(n,)``."""
-        return self.cavity.any(axis=(1, 2))
+        return np.asarray(self.cavity.any(axis=(1, 2)))
 
     @property
     def apex_to_base(self) -> np.ndarray:

@@ -24,9 +24,7 @@ class SegmenterSettings:
     """Both networks. The locator sees 384 mm at 3 mm, the labeller 144 mm at 1.5 mm round the LV centre."""
 
     locator: UNetSettings = field(default_factory=lambda: UNetSettings((8, 16, 32, 64, 64), 128, 3.0, 2))
-    labeller: UNetSettings = field(
-        default_factory=lambda: UNetSettings((16, 32, 64, 128, 128), 96, 1.5, 5)
-    )
+    labeller: UNetSettings = field(default_factory=lambda: UNetSettings((16, 32, 64, 128, 128), 96, 1.5, 5))
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON types."""
@@ -56,6 +54,4 @@ def build_unet(settings: UNetSettings) -> nn.Module:
 
 def build_segmenter(settings: SegmenterSettings) -> nn.ModuleDict:
     """Return ``{"locator": …, "labeller": …}``."""
-    return nn.ModuleDict(
-        {"locator": build_unet(settings.locator), "labeller": build_unet(settings.labeller)}
-    )
+    return nn.ModuleDict({"locator": build_unet(settings.locator), "labeller": build_unet(settings.labeller)})

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from claimslicer.segmentation.network import UNetSettings
 from claimslicer.patches import PatchGrid
+from claimslicer.segmentation.network import UNetSettings
 
 
-def normalise(image: np.ndarray, centre_yx: tuple[float, float] | None, spacing_yx: tuple[float, float]) -> torch.Tensor:
+def normalise(
+    image: np.ndarray, centre_yx: tuple[float, float] | None, spacing_yx: tuple[float, float]
+) -> torch.Tensor:
     """Return ``image`` (z, y, x) as float32 with mean 0 and SD 1.
 
     Mean and SD are taken within 72 mm of ``centre_yx`` (voxels), or over the whole slices where it is None,

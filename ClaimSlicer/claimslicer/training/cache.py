@@ -50,7 +50,9 @@ def read_case_folders(root: Path, events: Events = SILENT) -> Iterator[CachedStu
 
     folders = sorted(path for path in Path(root).iterdir() if path.is_dir())
     if not folders:
-        raise StudyError(f"'{root}' holds no case folders: give the folder that contains Case_P001 and so on.")
+        raise StudyError(
+            f"'{root}' holds no case folders: give the folder that contains Case_P001 and so on."
+        )
     for number, folder in enumerate(folders):
         events.progress("reading", number / len(folders), folder.name)
         if emidec_part(folder.name) == "test":

@@ -13,7 +13,12 @@ from claimslicer.errors import ModelError, OutputError
 
 
 def save_checkpoint(
-    path: Path, step: int, fingerprint: str, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+    path: Path,
+    step: int,
+    fingerprint: str,
+    model: nn.Module,
+    average: nn.Module,
+    optimizer: torch.optim.Optimizer,
 ) -> None:
     """Write the weights, their moving average and the optimiser's moments after ``step`` steps."""
     tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
@@ -42,7 +47,9 @@ def load_checkpoint(
             metadata = file.metadata()
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"The checkpoint '{path}' can't be read ({error}); train again without --resume.") from error
+        raise ModelError(
+            f"The checkpoint '{path}' can't be read ({error}); train again without --resume."
+        ) from error
     if metadata["fingerprint"] != fingerprint:
         raise ModelError(
             f"The checkpoint '{path}' was made with other settings; give those, or another output folder."

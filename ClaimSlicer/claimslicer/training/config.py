@@ -55,7 +55,9 @@ class TrainingConfig:
         known = {field.name: field for field in dataclasses.fields(cls)}
         for key in values:
             if key not in known:
-                raise SpecificationError(f"Unknown setting '{key}' in '{path}'; known are {', '.join(known)}.")
+                raise SpecificationError(
+                    f"Unknown setting '{key}' in '{path}'; known are {', '.join(known)}."
+                )
         for key in ("cache", "out"):
             if key not in values:
                 raise SpecificationError(f"The setting '{key}' is missing in '{path}'.")

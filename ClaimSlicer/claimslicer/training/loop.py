@@ -58,7 +58,9 @@ def learning_rate(config: TrainingConfig, step: int) -> float:
     return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
-def train(trainer: Trainer, *, resume: bool, events: Events, stop_after_steps: int | None = None) -> nn.Module:
+def train(
+    trainer: Trainer, *, resume: bool, events: Events, stop_after_steps: int | None = None
+) -> nn.Module:
     """Train to ``config.steps`` and return the moving average of the weights.
 
     With ``resume`` the run goes on from its last checkpoint where there is one. ``stop_after_steps`` ends
@@ -68,7 +70,9 @@ def train(trainer: Trainer, *, resume: bool, events: Events, stop_after_steps: i
     if config.threads:
         torch.set_num_threads(config.threads)
     average = copy.deepcopy(model).eval().requires_grad_(False)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
     config.out.mkdir(parents=True, exist_ok=True)
     path = config.out / "checkpoint.safetensors"
     step = 0
@@ -114,5 +118,3 @@ def _one_step(trainer: Trainer, average: nn.Module, optimizer: torch.optim.Optim
         for mean, value in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
             mean.lerp_(value, 1 - decay) if mean.is_floating_point() else mean.copy_(value)
     return float(loss.detach())
-
-

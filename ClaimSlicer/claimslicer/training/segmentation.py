@@ -12,6 +12,7 @@ from torch import nn
 
 from claimslicer.errors import StudyError
 from claimslicer.labels import Label, infarct_mask, myocardium_mask
+from claimslicer.patches import PatchGrid, neighbour_index, with_neighbours
 from claimslicer.segmentation.network import SegmenterSettings, UNetSettings, build_segmenter
 from claimslicer.segmentation.preprocessing import (
     heart_grid,
@@ -19,7 +20,6 @@ from claimslicer.segmentation.preprocessing import (
     normalise,
     whole_slice_grid,
 )
-from claimslicer.patches import PatchGrid, neighbour_index, with_neighbours
 from claimslicer.training.cache import CachedStudy, Cohort
 from claimslicer.training.config import SegmentationConfig
 from claimslicer.training.loop import choose_device
@@ -47,14 +47,18 @@ class _Prepared:
 def _prepare(study: CachedStudy) -> _Prepared:
     left_ventricle = (study.labels == Label.CAVITY) | myocardium_mask(study.labels)
     if not left_ventricle.any():
-        raise StudyError(f"The labels of '{study.name}' hold no left ventricle; leave it out of the training data.")
+        raise StudyError(
+            f"The labels of '{study.name}' hold no left ventricle; leave it out of the training data."
+        )
     centre, spacing = left_ventricle_centre(left_ventricle), (study.spacing_zyx[1], study.spacing_zyx[2])
     classes = np.where(study.labels > Label.MVO, Label.BACKGROUND, study.labels)
     return _Prepared(
         study,
         normalise(study.image, centre, spacing),
         normalise(study.image, None, spacing),
-        torch.nn.functional.one_hot(torch.from_numpy(classes.astype(np.int64)), 5).permute(3, 0, 1, 2).float(),
+        torch.nn.functional.one_hot(torch.from_numpy(classes.astype(np.int64)), 5)
+        .permute(3, 0, 1, 2)
+        .float(),
         centre,
         np.flatnonzero(infarct_mask(study.labels).any((1, 2))),
     )
@@ -168,5 +172,3 @@ def perturb_intensities(images: torch.Tensor, noise: torch.Generator) -> torch.T
     blurred = torch.nn.functional.avg_pool2d(images, 3, 1, 1, count_include_pad=False)
     images = torch.lerp(images, blurred, uniform(-0.6, 0.8).clamp_min(0))
     return images + torch.randn(images.shape, generator=noise) * uniform(-0.1, 0.2).clamp_min(0)
-
-

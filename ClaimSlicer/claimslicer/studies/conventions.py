@@ -81,19 +81,17 @@ def to_internal(stored: np.ndarray, where: str, convention: str | None = None) -
 def _by_shape(values: np.ndarray, where: str) -> LabelConvention:
     """Tell EMIDEC from ACDC where both fit (values 0–3): the wall encloses the cavity, which is 1 or 3.
 
-    Slice by slice, count what lies inside the closed wall: in EMIDEC label 1 lies in 2 ∪ 3, in ACDC label 3
-    lies in 2 and label 1 beside it.
+    In EMIDEC, label 1 lies in the ring of 2 ∪ 3, most of it even where the basal ring is open; in ACDC,
+    label 1 lies beside the ring of 2, and label 3 in it.
     """
     inner_1 = _share_inside(values == 1, np.isin(values, (2, 3)))
-    inner_3 = _share_inside(values == 3, values == 2)
-    if not np.any(values == 3) or (inner_1 >= 0.5 and inner_3 < 0.5):
+    if not np.any(values == 3) or inner_1 > 0.5:
         return EMIDEC
-    if inner_1 < 0.5 <= inner_3:
+    if inner_1 < 0.1 and _share_inside(values == 3, values == 2) > 0.5:
         return ACDC
     raise StudyError(
         f"{where} has values 0–3 that may be EMIDEC's (1 cavity, 3 infarct) or ACDC's (1 right ventricle, "
-        "3 cavity) and no closed wall to tell; convert them to EMIDEC's and mark no-reflow (4) or the "
-        "right ventricle (5) too."
+        "3 cavity) and no closed wall to tell; close the wall, or mark the right ventricle as 5."
     )
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
-import os
-import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from claimslicer import __version__
 from claimslicer.errors import OutputError
+from claimslicer.outputs import written_whole
 from claimslicer.studies.geometry import Geometry
 from claimslicer.studies.provenance import to_json
 from claimslicer.studies.study import Encoding
@@ -57,29 +57,29 @@ def write_volume(
         raise OutputError(
             f"I can't write a volume called {target.name}; end its name in {', '.join(WRITABLE)}."
         )
-    contents: dict[Path, bytes | None] = {target: None}
-    if recipe is not None or synthetic:
-        contents[sidecar_path(target)] = _sidecar(target, recipe or {}, synthetic)
-    for file in contents:
-        _protect(file, inputs)
-    _protect_foreign(sidecar_path(target), contents)
-
-    def save(file: Path) -> None:
+    sidecar = sidecar_path(target)
+    has_sidecar = recipe is not None or synthetic
+    _protect(target, inputs)
+    with ExitStack() as files:
+        if has_sidecar:
+            _protect(sidecar, inputs)
+            _protect_foreign(sidecar)
+            text = _sidecar(target, recipe or {}, synthetic)
+            files.enter_context(written_whole(sidecar)).write_text(text, encoding="utf-8", newline="\n")
+        file = files.enter_context(written_whole(target))
         if suffix in (".nii", ".nii.gz"):
             _save_nifti(file, array, geometry, synthetic, encoding)
         else:
             _save_itk(file, array, geometry, synthetic)
-
-    _write_together(target, contents, save)
     return target
 
 
-def _sidecar(target: Path, recipe: Mapping[str, Any], synthetic: bool) -> bytes:
+def _sidecar(target: Path, recipe: Mapping[str, Any], synthetic: bool) -> str:
     record = {MADE_WITH: __version__, "file": target.name, "synthetic": synthetic}
     if synthetic:
         record["notice"] = HEADER_TEXT
     more = {key: value for key, value in to_json(recipe).items() if key not in record}
-    return (json.dumps({**record, **more}, indent=2, ensure_ascii=False) + "\n").encode("utf-8")
+    return json.dumps({**record, **more}, indent=2, ensure_ascii=False) + "\n"
 
 
 def _protect(file: Path, inputs: Sequence[str | Path]) -> None:
@@ -94,9 +94,9 @@ def _protect(file: Path, inputs: Sequence[str | Path]) -> None:
             raise OutputError(f"{file} belongs to the input and is never written over; choose another name.")
 
 
-def _protect_foreign(sidecar: Path, contents: Mapping[Path, bytes | None]) -> None:
+def _protect_foreign(sidecar: Path) -> None:
     """Raise OutputError where the sidecar would replace a JSON file that isn't one of ours."""
-    if sidecar not in contents or not sidecar.exists():
+    if not sidecar.exists():
         return
     try:
         record = json.loads(sidecar.read_text(encoding="utf-8"))
@@ -104,53 +104,6 @@ def _protect_foreign(sidecar: Path, contents: Mapping[Path, bytes | None]) -> No
         record = None
     if not isinstance(record, dict) or MADE_WITH not in record:
         raise OutputError(f"{sidecar} exists and is no recipe of ours; choose another name for the result.")
-
-
-def _write_together(target: Path, contents: Mapping[Path, bytes | None], save) -> None:
-    """Write all files under temporary names beside their places, then move them there; all or none."""
-    token = uuid.uuid4().hex[:8]
-    temporary = {file: file.with_name(f".{token}.{file.name}") for file in contents}
-    moved: list[Path] = []
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        for file, content in contents.items():
-            if content is None:
-                save(temporary[file])
-            else:
-                temporary[file].write_bytes(content)
-        for file in contents:
-            existed = file.exists()
-            temporary[file].replace(file)
-            if not existed:
-                moved.append(file)
-    except (OSError, RuntimeError) as error:
-        for file in moved:
-            file.unlink(missing_ok=True)
-        raise OutputError(f"{target} can't be written: {_reason(error)}.") from error
-    finally:
-        for file in temporary.values():
-            _remove(file)
-
-
-def _remove(file: Path) -> None:
-    try:
-        file.unlink(missing_ok=True)
-    except OSError:
-        return  # its folder could not be made or can't be written, so the file was never there
-
-
-_NO_ROOM = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))  # Windows has no quota error
-
-
-def _reason(error: BaseException) -> str:
-    number = getattr(error, "errno", None)
-    if number in _NO_ROOM:
-        return "the disk is full; make room or choose another place"
-    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "the folder is not yours to write in; choose another place"
-    if number in (errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.EISDIR):
-        return "its place is not a folder, or the name is a folder's; choose another name"
-    return f"{getattr(error, 'strerror', None) or 'the disk took only part of it'}; choose another place"
 
 
 def _as_saved(array: np.ndarray) -> np.ndarray:
@@ -189,9 +142,11 @@ def _save_itk(file: Path, array: np.ndarray, geometry: Geometry, synthetic: bool
     image = geometry.to_sitk(_as_saved(array))
     if synthetic:
         image.SetMetaData(HEADER_KEY, HEADER_TEXT)
-    sitk.WriteImage(image, str(file), useCompression=True)
+    try:
+        sitk.WriteImage(image, str(file), useCompression=True)
+        written = sitk.GetArrayFromImage(sitk.ReadImage(str(file)))
+    except RuntimeError as error:
+        raise OSError(errno.EIO, "it could not be written whole") from error
     # ITK doesn't report every failed write, a full disk for one; what can't be read back wasn't written.
-    if not np.array_equal(
-        sitk.GetArrayFromImage(sitk.ReadImage(str(file))), _as_saved(array), equal_nan=True
-    ):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if written.tobytes() != _as_saved(array).tobytes():
+        raise OSError(errno.EIO, "it could not be written whole")

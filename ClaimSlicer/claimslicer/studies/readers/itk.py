@@ -22,8 +22,9 @@ def read(path: Path) -> Volume:
         raise StudyError(
             f"{path} is damaged or not of the type that its name says; export it again."
         ) from error
-    if image.GetNumberOfComponentsPerPixel() > 1:
-        raise refuse_many(path, image.GetNumberOfComponentsPerPixel(), "values a voxel")
+    values = image.GetNumberOfComponentsPerPixel()
+    if values > 1:
+        raise StudyError(f"{path} holds {values} values at each voxel; save one volume of grey values.")
     if image.GetDimension() == 4:
         if image.GetSize()[3] != 1:
             raise refuse_many(path, image.GetSize()[3])

@@ -57,8 +57,8 @@ def check_image(image: np.ndarray, path: Path) -> None:
         raise StudyError(f"{path} holds {voxels} not a finite number (NaN or infinite); export it again.")
 
 
-def refuse_many(path: Path, count: int, axis: str = "volumes") -> StudyError:
+def refuse_many(path: Path, count: int) -> StudyError:
     """Return the error for a file that holds more than one volume."""
     return StudyError(
-        f"{path} is a 4-D file of {count} {axis}; save the one late-enhancement volume on its own."
+        f"{path} is 4-D, with {count} volumes; save the one late-enhancement volume on its own."
     )

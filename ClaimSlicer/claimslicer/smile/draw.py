@@ -28,18 +28,19 @@ class ScarPrior:
     ``extent_shape`` and ``extent_scale`` are those of the gamma distribution of the extent in % of the LV,
     cut off to ``extent_range``; ``foci`` are the chances of one, two, ... separate scars. ``fill`` is the
     share of the drawn segments' wall that an infarct of 1 % of the LV takes, which grows with the root of
-    its extent. ``same_territory`` is how much rather a scar grows into its own coronary territory.
-    ``transmural`` is the chance that the whole wall may carry scar; otherwise its outer limit is drawn from
-    ``outer_range``. The chance of MVO is ``mvo_base`` + ``mvo_slope`` x extent (as a fraction), its fraction
-    of the scar a gamma distribution of ``mvo_shape`` and ``mvo_scale``.
+    its extent. ``same_territory`` is how much rather a scar grows into its own coronary territory. An
+    infarct of less than ``shallow_below`` % of the LV is kept, by the chance ``shallow``, to the part of
+    the wall inside a limit drawn from ``outer_range``. The chance of MVO is ``mvo_base`` + ``mvo_slope`` x
+    extent (as a fraction), its fraction of the scar a gamma distribution of ``mvo_shape`` and
+    ``mvo_scale``.
     """
 
     pattern: str = "ischaemic"
     extent_shape: float = 3.0
-    extent_scale: float = 6.7
+    extent_scale: float = 7.2
     extent_range: tuple[float, float] = (2.0, 55.0)
     foci: tuple[float, ...] = (0.8, 0.16, 0.04)
-    fill: float = 0.1
+    fill: float = 0.09
     fill_spread: float = 0.2
     same_territory: float = 4.0
     segment_weights: Mapping[int, float] = field(default_factory=lambda: dict(SEGMENT_WEIGHTS))

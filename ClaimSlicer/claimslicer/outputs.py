@@ -46,14 +46,14 @@ def make_folder(folder: Path) -> Path:
 def check_output(path: Path) -> Path:
     """Prove, before any long work, that the file ``path`` can be written; nothing is left behind.
 
-    The folder must be there already: a mistyped folder is found out, not made. Raises OutputError.
+    Folders that are missing will be made by the writer; the nearest one that is there must let us.
+    Raises OutputError.
     """
     if path.is_dir():
         raise output_error(path, IsADirectoryError(errno.EISDIR, "is a directory"))
-    if not path.parent.is_dir():
-        raise OutputError(f"Can't write {path}: there is no folder {path.parent}; make it first.")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
     try:
-        with tempfile.TemporaryFile(dir=path.parent):
+        with tempfile.TemporaryFile(dir=folder):
             return path
     except OSError as error:
         raise output_error(path, error) from error
@@ -64,16 +64,18 @@ def written_whole(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` to write to; it becomes ``path`` when the block ends well.
 
     The temporary name keeps the suffixes of ``path``. Raises OutputError when the place can't be written;
-    whatever goes wrong, no temporary file is left and an older ``path`` stays as it was.
+    whatever goes wrong, no temporary file is left and an older ``path`` stays as it was. Parent folders are made.
     """
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         temporary.replace(path)
     except OSError as error:
         raise output_error(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.parent.is_dir():
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

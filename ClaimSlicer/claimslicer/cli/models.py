@@ -1,0 +1,87 @@
+"""``claim-slicer models``: the weights that are there, and moving them in and out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from claimslicer.errors import ModelError
+
+app = typer.Typer(help="List, show, import, export and verify weights.", no_args_is_help=True)
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Model's name.", show_default=False)]
+
+
+@app.command("list")
+def list_all() -> None:
+    """List the models that are here, the user's own first."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from claimslicer.models.registry import list_models, user_folder
+
+    table = Table("name", "kind", "version", "terms", "from", box=None)
+    for model in list_models():
+        origin = "shipped" if model.shipped else str(model.weights.parent)
+        try:
+            card = model.card
+            table.add_row(model.name, card.kind, card.version, card.terms, origin)
+        except ModelError as error:
+            table.add_row(model.name, model.weights.stem, "", f"damaged: {error}", origin)
+    if table.row_count:
+        Console().print(table, markup=False)
+    else:
+        typer.echo(f"There are no models; yours would be in {user_folder()}.")
+
+
+@app.command()
+def show(name: NameArgument) -> None:
+    """Print a model's cards: data, split, training, figures, terms."""
+    from claimslicer.models.registry import list_models
+
+    models = [model for model in list_models() if model.name == name]
+    if not models:
+        raise ModelError(f"There is no model {name!r}: see 'claim-slicer models list'.")
+    for model in models:
+        typer.echo(f"{model.weights}\n{model.card.to_json()}")
+
+
+@app.command("import")
+def import_one(
+    source: Annotated[
+        Path, typer.Argument(help="A .safetensors file with its card, a folder or a zip archive.")
+    ],
+) -> None:
+    """Copy a model into your own models, checked."""
+    from claimslicer.models.transfer import import_model
+
+    for model in import_model(source):
+        typer.echo(f"Imported {model.name} ({model.card.kind}) to {model.weights}. Terms: {model.card.terms}")
+
+
+@app.command()
+def export(
+    name: NameArgument,
+    archive: Annotated[Path, typer.Argument(help="Zip archive to write.", show_default=False)],
+) -> None:
+    """Write a model with its terms to a zip archive."""
+    from claimslicer.models.transfer import export_model
+
+    typer.echo(f"Wrote {export_model(name, archive)}")
+
+
+@app.command()
+def verify(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Model's name; else all.")] = None,
+) -> None:
+    """Check that weights are those on their cards."""
+    from claimslicer.models.registry import list_models
+    from claimslicer.models.registry import verify as verify_model
+
+    names = [name] if name is not None else sorted({model.name for model in list_models()})
+    for each in names:
+        for model in verify_model(each):
+            typer.echo(f"{each} ({model.card.kind}): intact")
+    if not names:
+        typer.echo("There are no models.")

@@ -1,0 +1,45 @@
+"""``claim-slicer segment``: cavity, myocardium, infarct and MVO from an LGE study alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from claimslicer.cli.arguments import (
+    DeviceOption,
+    ModelOption,
+    StudyArgument,
+    all_or_none,
+    check_volume_outputs,
+)
+from claimslicer.cli.reporting import EventsOption, reporting
+
+
+def segment(
+    *,
+    study: StudyArgument,
+    out: Annotated[Path, typer.Option("--out", help="Label map to write.", show_default=False)],
+    model: ModelOption = None,
+    device: DeviceOption = "auto",
+    uncertainty: Annotated[
+        Path | None, typer.Option("--uncertainty", help="Uncertainty map (0–1) to write.", show_default=False)
+    ] = None,
+    events: EventsOption = None,
+) -> None:
+    """Segment a study: 0 background, 1 cavity, 2 myocardium, 3 infarct, 4 no-reflow (MVO)."""
+    with reporting("segment", events) as report:
+        from claimslicer.segmentation import segment as segment_study
+        from claimslicer.studies import read_study, write_volume
+
+        files = check_volume_outputs(out, uncertainty, inputs=[study])
+        scan = read_study(study)
+        result = segment_study(scan, model=model, device=device, events=report.events)
+        with all_or_none(files):
+            write_volume(out, result.labels, scan.geometry, recipe=result.recipe, inputs=[study])
+            if uncertainty is not None:
+                write_volume(
+                    uncertainty, result.uncertainty, scan.geometry, recipe=result.recipe, inputs=[study]
+                )
+        report.wrote(out, uncertainty)

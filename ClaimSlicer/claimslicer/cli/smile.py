@@ -1,0 +1,150 @@
+"""``claim-slicer smile``: a scar mask by specification or by chance."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from claimslicer.cli.arguments import (
+    InsertionsOption,
+    LabelsOption,
+    RuleOption,
+    StudyArgument,
+    check_volume_outputs,
+    frame_of,
+    labelled_study,
+    parse_range,
+    parse_segments,
+)
+from claimslicer.cli.reporting import EventsOption, reporting
+from claimslicer.errors import SpecificationError
+
+if TYPE_CHECKING:
+    from claimslicer.anatomy import LVFrame
+    from claimslicer.smile import ScarSpec
+
+
+def smile(
+    *,
+    study: StudyArgument,
+    out: Annotated[Path, typer.Option("--out", help="Scar mask to write.", show_default=False)],
+    labels: LabelsOption = None,
+    segments: Annotated[
+        str | None, typer.Option("--segments", metavar="5,6,11", help="AHA segments.", show_default=False)
+    ] = None,
+    random: Annotated[bool, typer.Option("--random", help="Draw place, size and pattern by chance.")] = False,
+    volume_ml: Annotated[
+        float | None,
+        typer.Option("--volume-ml", help="Volume of the new scar, MVO included.", show_default=False),
+    ] = None,
+    percent: Annotated[
+        float | None, typer.Option("--percent", help="New scar in % of the segments.", show_default=False)
+    ] = None,
+    transmurality: Annotated[
+        str | None,
+        typer.Option(
+            "--transmurality",
+            metavar="LO-HI",
+            help="From 0 (endocardium) to 1 (epicardium).",
+            show_default=False,
+        ),
+    ] = None,
+    pattern: Annotated[
+        str | None, typer.Option("--pattern", help="ischaemic, mid-wall, subepicardial, patchy or claim.")
+    ] = None,
+    mvo: Annotated[
+        float | None, typer.Option("--mvo", help="Part of the new scar that is MVO, 0–1.", show_default=False)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, help="The same seed gives the same mask.", show_default="0")
+    ] = None,
+    spec: Annotated[
+        Path | None,
+        typer.Option(
+            "--spec", help="YAML specification; options beside it go before it.", show_default=False
+        ),
+    ] = None,
+    insertions: InsertionsOption = None,
+    rule: RuleOption = "fixed",
+    events: EventsOption = None,
+) -> None:
+    """Make a scar mask in the myocardium: 1 scar, 2 no-reflow (MVO).
+
+    Scar that the labels already hold stays where it is; the mask holds the new scar alone.
+    """
+    with reporting("smile", events) as report:
+        from claimslicer.labels import scar_of_labels
+        from claimslicer.smile import generate_scar
+        from claimslicer.studies import make_recipe, write_volume
+
+        inputs = [path for path in (study, labels, spec) if path is not None]
+        check_volume_outputs(out, inputs=inputs)
+        fields: dict[str, Any] = {
+            "segments": None if segments is None else parse_segments(segments),
+            "volume_ml": volume_ml,
+            "percent": percent,
+            "transmurality": None if transmurality is None else parse_range(transmurality),
+            "pattern": pattern,
+            "mvo_fraction": mvo,
+            "seed": seed,
+        }
+        given = {name: value for name, value in fields.items() if value is not None}
+        base = None if spec is None else _read_spec(spec)
+        if not random:
+            base = _specification(base, given)
+        scan, label_map = labelled_study(study, labels)
+        frame = frame_of(scan, label_map, insertions, rule)
+        wanted = _random_specification(frame, base, given) if random or base is None else base
+        scar = generate_scar(wanted, frame, existing=scar_of_labels(label_map))
+        recipe = make_recipe("smile", scan, wanted.to_dict(), seed=wanted.seed)
+        write_volume(out, scar.labels * scar.added, scan.geometry, recipe=recipe, inputs=inputs)
+        report.say(_sentence(wanted, scar.volume_ml, scar.mvo_volume_ml))
+        report.wrote(out)
+
+
+def _read_spec(path: Path) -> ScarSpec:
+    from claimslicer.smile import ScarSpec
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecificationError(f"Can't read the scar specification {path}: check the file.") from error
+    return ScarSpec.from_yaml(text)
+
+
+def _specification(base: ScarSpec | None, given: dict[str, Any]) -> ScarSpec:
+    """Return what the command line asks for, on top of ``base`` where there is one."""
+    from claimslicer.smile import ScarSpec
+
+    if base is None:
+        if "segments" not in given:
+            raise SpecificationError(
+                "Say where the scar shall be: --segments 5,6,11, --spec FILE or --random."
+            )
+        return ScarSpec(**given)
+    amounts = {"volume_ml", "percent"}
+    dropped = dict.fromkeys(amounts) if amounts & given.keys() else {}
+    return dataclasses.replace(base, **{**dropped, **given})
+
+
+def _random_specification(frame: LVFrame, base: ScarSpec | None, given: dict[str, Any]) -> ScarSpec:
+    """Draw a specification; what the command line or ``base`` names is kept."""
+    import numpy as np
+
+    from claimslicer.smile import random_spec
+
+    if base is not None or "segments" in given:
+        raise SpecificationError(
+            "Give either --random or the place of the scar (--segments, --spec), not both."
+        )
+    seed = given.get("seed", 0)
+    drawn = random_spec(frame, np.random.default_rng(seed))
+    return _specification(drawn, {**given, "seed": seed})
+
+
+def _sentence(spec: ScarSpec, volume_ml: float, mvo_ml: float) -> str:
+    place = ", ".join(map(str, spec.segments))
+    return f"{spec.pattern} scar in AHA segments {place}: {volume_ml:.2f} ml, of which {mvo_ml:.2f} ml MVO."

@@ -1,0 +1,41 @@
+# Each target sets up .venv by itself, and again when pyproject.toml or constraints.txt have changed.
+# PYTHON=python3.12 picks another Python; PIP_EXTRA_INDEX_URL and the like are handed on to pip.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint bench clean
+
+demo: .venv/.program ## the whole path on the embedded study
+	$(BIN)/claim-slicer demo
+
+test: .venv/.development ## library and panel tests, with coverage
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+lint: .venv/.development
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/.development
+	$(BIN)/python -m pytest Testing/benchmarks --no-header -s
+
+clean:
+	rm -rf .venv build dist claim-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.python:
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null || \
+		{ echo "Python 3.11 or newer is needed: install it, or name it with 'make PYTHON=...'."; exit 2; }
+	@$(PYTHON) -c "import ensurepip, venv" 2>/dev/null || \
+		{ echo "Python's venv is missing: on Debian and Ubuntu, 'sudo apt install python3-venv'."; exit 2; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.program: .venv/.python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dicom]"
+	@touch $@
+
+.venv/.development: .venv/.python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dicom,test,lint,slicer]"
+	@touch $@ .venv/.program

@@ -23,11 +23,11 @@ from claimslicer.studies.geometry import Geometry
 
 __all__ = ["Atlas", "AtlasRegistration", "make_template", "read_atlas", "register_atlas"]
 
-_GRID_MM = 2.5
+_GRID_MM = 3.0
 _MARGIN_MM = 15.0
 _CLAMP_MM = 25.0
 _COARSE, _FINE = 2, 1
-_ITERATIONS = 60
+_ITERATIONS = 30
 _FIELD_SIGMA_VOXELS = 1.5
 
 

@@ -137,11 +137,7 @@ def transmural_depth(stack: ShortAxisStack) -> np.ndarray:
     for k in np.flatnonzero(wall.any(axis=(1, 2))).tolist():
         if k < with_cavity[0]:
             continue
-        inner = (
-            cavity[k]
-            if cavity[k].any()
-            else cavity[with_cavity[np.argmin(np.abs(with_cavity - k))]] & ~wall[k]
-        )
+        inner = cavity[with_cavity[np.argmin(np.abs(with_cavity - k))]]
         outer = ~(wall[k] | inner)
         if not stack.full_ring[k]:
             inner, outer = _bridge_hole(stack, k, inner, outer)
@@ -176,13 +172,15 @@ def _depth_ratio(
 
 def _distance_to_faces(wall: np.ndarray, target: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
     """Return mm from each voxel of ``wall`` to the face of the nearest voxel of ``target``."""
+    if not target.any():
+        raise AnatomyError("The ventricle fills a whole slice; give images that reach beyond it.")
     nearest = ndimage.distance_transform_edt(
         ~target, sampling=spacing, return_distances=False, return_indices=True
     )
     steps = np.abs(nearest[:, wall] - np.argwhere(wall).T).astype(float)
     distance = np.linalg.norm(steps * np.asarray(spacing)[:, None], axis=0)
     # Along the line to the nearest centre, half a voxel of it lies inside the target.
-    return distance * (1.0 - 0.5 / steps.max(axis=0))
+    return distance * (1.0 - 0.5 / np.maximum(steps.max(axis=0), 1.0))
 
 
 def _bridge_hole(
@@ -201,12 +199,7 @@ def _bridge_hole(
     jumps = np.append(np.diff(wall_angle), wall_angle[0] + 360.0 - wall_angle[-1])
     start, width = wall_angle[np.argmax(jumps)], jumps.max()
     along = (angle - start) % 360.0
-    near_edge = [
-        wall
-        & ((along - edge + 180.0) % 360.0 - 180.0 < _EDGE_DEG)
-        & ((edge - along + 180.0) % 360.0 - 180.0 < _EDGE_DEG)
-        for edge in (0.0, width)
-    ]
+    near_edge = [wall & (np.abs((along - edge + 180.0) % 360.0 - 180.0) < _EDGE_DEG) for edge in (0.0, width)]
     endo, epi = (
         np.interp(along, [0.0, width], [pick(radius[edge]) for edge in near_edge])
         for pick in (np.min, np.max)

@@ -131,5 +131,5 @@ def _find_insertions(
         )
     from claimslicer.anatomy.detection import detect_insertions
 
-    found = detect_insertions(image, labels, geometry)
+    found = detect_insertions(image, labels, geometry, apex_first=apex_first)
     return swapped(found) if mirrored else found

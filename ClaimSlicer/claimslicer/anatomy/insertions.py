@@ -130,12 +130,12 @@ def _check_beside_wall(stack: ShortAxisStack, axis: LongAxis, point: np.ndarray,
     """Refuse a point that is not a number, above or below the stack, or far from the wall."""
     if not np.isfinite(point).all():
         raise AnatomyError(f"The {name} insertion point is not a number; give three LPS coordinates in mm.")
-    wall = stack.geometry.index_to_physical(np.argwhere(stack.myocardium))
-    index = stack.geometry.physical_to_index(point)
-    slice_distance = np.abs(index[0] - np.argwhere(stack.myocardium)[:, 0]).min()
-    radii = np.linalg.norm(axis.offset(wall), axis=1)
+    wall = np.argwhere(stack.myocardium)
+    slice_distance = np.abs(stack.geometry.physical_to_index(point)[0] - wall[:, 0])
+    wall = wall[slice_distance == slice_distance.min()]
+    radii = np.linalg.norm(axis.offset(stack.geometry.index_to_physical(wall)), axis=1)
     radius = float(np.linalg.norm(axis.offset(point)))
-    if slice_distance > 1.0 or radius > radii.max() + _FARTHEST_MM:
+    if slice_distance.min() > 1.0 or radius > radii.max() + _FARTHEST_MM:
         raise AnatomyError(
             f"The {name} insertion point lies outside the left ventricle's slices or far from its wall; "
             "give LPS coordinates in mm of a point where the right ventricle joins the wall."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -192,15 +193,23 @@ def _stored(piece: Slice) -> np.ndarray:
 
 
 def _decompressed(piece: Slice) -> np.ndarray:
-    """Return the stored pixels of a compressed slice, through GDCM, which rescales them: take that back."""
+    """Return the stored pixels of a compressed slice, through GDCM.
+
+    GDCM rescales some kinds of image and not others, so it gets a copy that says nothing of rescaling.
+    """
+    import pydicom
     import SimpleITK as sitk
 
-    image = sitk.ReadImage(str(piece.path))
-    values = sitk.GetArrayFromImage(image)[piece.frame]
-    if (piece.slope, piece.intercept) == (1.0, 0.0):
-        return values
-    stored = np.rint((values - piece.intercept) / piece.slope)
-    return stored.astype(np.int16 if stored.min() < 0 else np.uint16)
+    dataset = pydicom.dcmread(piece.path)
+    shared, frames = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
+    for part in (dataset, *dataset.get(shared, ()), *dataset.get(frames, ())):
+        for keyword in ("RescaleSlope", "RescaleIntercept", "PixelValueTransformationSequence"):
+            if keyword in part:
+                del part[keyword]
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / "stored.dcm"
+        dataset.save_as(copy)
+        return sitk.GetArrayFromImage(sitk.ReadImage(str(copy)))[piece.frame]
 
 
 def _header(file: Path) -> dict[str, str]:

@@ -41,6 +41,7 @@ class Body:
     muscle: float
     dome: float
     dome_peak: float
+    dome_fall: float
     stomach: tuple[float, float]
     spine: tuple[float, float]
     rib_phase: float
@@ -59,9 +60,10 @@ class Body:
             tilt=tilt,
             fat=fat,
             muscle=muscle,
-            dome=lv_radius + rng.uniform(4, 10),
-            dome_peak=rng.uniform(-30, 10),
-            stomach=(rng.uniform(35, 65), rng.uniform(72, 95)),
+            dome=lv_radius * rng.uniform(0.82, 1.0),
+            dome_peak=rng.uniform(-45, 0),
+            dome_fall=rng.uniform(8, 26),
+            stomach=(rng.uniform(25, 65), rng.uniform(55, 85)),
             spine=(centre[0] + half_axes[0] - rng.uniform(58, 68), rng.uniform(40, 60)),
             rib_phase=rng.uniform(0, 2 * np.pi),
         )
@@ -97,9 +99,9 @@ class Body:
         """The liver under the diaphragm's dome, fat, and a stomach with air."""
         u, v, look, pixel, field = canvas.u, canvas.v, canvas.look, canvas.pixel, canvas.field
         # The dome stands higher towards the apex and slopes away to both sides.
-        surface = self.dome + ((u - self.dome_peak) / 75) ** 2 * 24 + 0.15 * (canvas.w - 45)
+        surface = self.dome + ((u - self.dome_peak) / 75) ** 2 * self.dome_fall + 0.22 * (canvas.w - 60)
         below = surface - v + 2.5 * field(25.0)
-        grain = 0.6 * look.texture * (field(4.0) + field(30.0))
+        grain = look.texture * (field(5.0) + field(30.0))
         vessels = 0.45 * np.clip(np.abs(field(9.0)) * -6 + 0.9, 0, 1)
         signal = over(signal, look.liver * (1 + grain + vessels), below, 3 * pixel)
         seam = np.abs(u - self.dome_peak - 34 - 0.3 * (v - self.dome) + 8 * field(25.0)) - 2.5
@@ -160,10 +162,10 @@ def _centre_round_heart(
 def _lung(canvas: Canvas) -> np.ndarray:
     """Dark lung with vessels that cross the slice as dots and short branches."""
     look, field = canvas.look, canvas.field
-    dots = np.clip(field(3.0) - 2.1, 0, 1.0)
-    branches = np.clip(0.35 - np.abs(field(9.0)) * 3, 0, 0.35) * np.clip(field(25.0) - 0.6, 0, 1.2)
-    haze = look.lung * (1 + 0.6 * field(20.0))
-    return np.clip(haze, 0, None) + (dots + 1.5 * branches) * np.float32(0.9 * look.blood)
+    dots = np.clip(2.0 * (field(3.0) - 1.9), 0, 1.0)
+    branches = np.clip(1 - np.abs(field(8.0)) * 9, 0, 1) * np.clip(1.5 * (field(14.0) - 1.0), 0, 1)
+    haze = look.lung * np.clip(1 + 0.15 * field(25.0), 0.4, None)
+    return haze + np.maximum(dots, branches) * np.float32(look.blood)
 
 
 def over(below: np.ndarray, above: np.ndarray | float, distance: np.ndarray, width: float) -> np.ndarray:

@@ -60,8 +60,8 @@ class Heart:
             endocardium=Harmonics(grain * rng.uniform(0.4, 1.2, 4), rng.uniform(0, 2 * np.pi, 4)),
             septal_excess=variation * rng.uniform(0.0, 0.16),
             papillary_deg=(rng.uniform(35, 60), rng.uniform(278, 305)),
-            papillary_radius=(rng.uniform(3.6, 5.2), rng.uniform(3.6, 5.2)),
-            rv_bulge=(variation * rng.uniform(0.08, 0.16), rng.uniform(-0.7, 0.7)),
+            papillary_radius=(rng.uniform(4.6, 6.2), rng.uniform(4.6, 6.2)),
+            rv_bulge=(variation * rng.uniform(0.03, 0.10), rng.uniform(-0.9, 0.9)),
         )
 
     @property
@@ -146,8 +146,8 @@ class Heart:
         distance = np.full(np.broadcast_shapes(u.shape, w.shape), 50.0, np.float32)
         for degrees, radius in zip(self.papillary_deg, self.papillary_radius, strict=True):
             theta = np.float32(np.deg2rad(degrees))
-            size = radius * (1 - 0.45 * along)
-            place = self.endocardial_radius(np.full_like(w, theta), w) - 0.75 * size - 5 * along
+            size = radius * (1 - 0.4 * along)
+            place = self.endocardial_radius(np.full_like(w, theta), w) - 0.8 * size - 6 * along
             one = np.hypot(u - place * np.cos(theta), v + place * np.sin(theta)) - size
             distance = np.minimum(distance, np.where(inside, one, 50.0))
         return distance

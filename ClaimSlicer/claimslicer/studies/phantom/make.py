@@ -55,6 +55,7 @@ class _Planes:
     ) -> None:
         s = heart.settings
         pixel = sum(s.spacing) / 2
+        self.settings = s
         self.window = window
         u, v, self.w = placement.coordinates(offsets, *window)
         u, v = placement.turned(u, v)
@@ -172,8 +173,9 @@ def _paint(
     u, v, w = (c[0] for c in placement.coordinates(np.zeros(1), slice(None), slice(None)))
     body = Body.draw(settings.lv_radius + settings.rv_width, settings.lv_radius, body_rng)
     signal = body.paint(Canvas(u, v, w, look, sum(settings.spacing) / 2, field))
-    grain = look.texture * look.blood * (0.6 * field(5.0) + 0.8 * field(16.0))[inside]
-    heart = _heart_signal(settings, planes, signal[inside], (field(14.0)[inside], field(4.0)[inside]), cut)
+    grain = look.texture * look.blood * (0.6 * field(4.0) + 0.8 * field(20.0))[inside]
+    fields = field(14.0)[inside], field(4.0)[inside]
+    heart = _heart_signal(planes, signal[inside], fields, body_rng.uniform(0.5, 1.6), cut)
     share = np.maximum(planes.lv, planes.rv).mean(axis=0)
     signal[inside] = heart + share * grain
     gain = 1 + look.slice_gain * texture_rng.standard_normal((geometry.shape[0], 1, 1), dtype=np.float32)
@@ -181,13 +183,14 @@ def _paint(
 
 
 def _heart_signal(
-    settings: PhantomSettings,
     planes: _Planes,
     body: np.ndarray,
     fields: tuple[np.ndarray, np.ndarray],
+    fatness: float,
     cut: _Cut | None,
 ) -> np.ndarray:
     """Lay fat, RV and LV over ``body`` (z, y, x) in every sub-plane and average through the slice."""
+    settings = planes.settings
     look, pixel = settings.appearance, sum(settings.spacing) / 2
     rough, fine = fields
     to_heart = np.minimum(planes.to_lv, planes.to_rv - RV_WALL_MM)
@@ -197,26 +200,30 @@ def _heart_signal(
         for at in (120.0, 120.0 + settings.septal_arc_deg)
     )
     septal_side = 1 / (1 + np.exp((np.abs(degrees - 180) - 75) / 10))
-    fat_mm = np.clip(1.6 + 1.3 * rough + 3.0 * septal_side + 3.5 * grooves, 0.4, None)
-    signal = over(body, look.fat * (0.8 + 0.1 * fine), to_heart - fat_mm, pixel)
-    signal = over(signal, 0.9 * look.muscle, planes.to_rv - RV_WALL_MM, pixel)
+    # Fat fills the grooves, covers the RV's front and wraps the apex; over the LV there is next to none.
+    apical = np.clip(1.6 - 3.2 * planes.w / settings.lv_length, 0, 1)
+    front = septal_side * np.clip(0.6 + np.sin(planes.theta), 0, 1.6)
+    fat_mm = fatness * (1.0 * rough - 0.8 + 2.2 * front + 4.0 * grooves + 3.0 * apical)
+    signal = over(body, 0.5 * look.myocardium, to_heart - np.clip(fat_mm, 0, None) - 1.2, pixel)
+    signal = over(signal, look.fat * (0.75 + 0.15 * fine), to_heart - fat_mm, pixel)
+    signal = over(signal, 1.1 * look.myocardium, planes.to_rv - RV_WALL_MM, pixel)
     trabeculae = 1 - 0.16 * np.clip(fine - 0.4, 0, 1.5)
     signal = signal + planes.rv * (look.blood * trabeculae - signal)
 
     blood = np.float32(look.blood)
-    wall = np.where(planes.open_ring, blood, _wall_signal(settings, planes, cut))
+    wall = np.where(planes.open_ring, blood, _wall_signal(planes, cut))
     atrium = over(np.full_like(planes.to_lv, look.muscle), look.blood, planes.to_lv + 2.5, pixel)
     wall = np.where(planes.ventricular > 0, wall, atrium)
     # Trabeculae roughen the outer few millimetres of the cavity.
     rim = np.clip(1 + planes.to_cavity / 6, 0, 1) * np.clip(fine - 0.3, 0, 1.2) * 0.55
-    inner = blood + np.maximum(planes.papillary, rim) * (look.myocardium * 1.1 - blood)
+    inner = blood + np.maximum(planes.papillary, rim) * (look.myocardium - blood)
     cavity = planes.cavity * planes.ventricular
     left = wall + cavity * (inner - wall)
     return (signal + planes.lv * (left - signal)).mean(axis=0)
 
 
-def _wall_signal(settings: PhantomSettings, planes: _Planes, cut: _Cut | None) -> np.ndarray:
-    look = settings.appearance
+def _wall_signal(planes: _Planes, cut: _Cut | None) -> np.ndarray:
+    look = planes.settings.appearance
     if cut is None:
         return np.full(planes.lv.shape, look.myocardium, np.float32)
     wall = np.full(planes.lv.shape, look.myocardium, np.float32)

@@ -73,15 +73,15 @@ class PhantomAppearance:
     blood: float = 225.0
     scar: float = 240.0
     mvo: float = 160.0
-    fat: float = 400.0
-    muscle: float = 175.0
-    liver: float = 215.0
-    lung: float = 50.0
-    noise: float = 17.0
-    texture: float = 0.07
+    fat: float = 350.0
+    muscle: float = 160.0
+    liver: float = 190.0
+    lung: float = 68.0
+    noise: float = 11.0
+    texture: float = 0.045
     slice_gain: float = 0.03
     shading: float = 0.5
-    acquired: float = 0.62
+    acquired: float = 0.8
 
     def __post_init__(self) -> None:
         for name in ("myocardium", "blood", "scar", "mvo", "fat", "muscle", "liver", "lung", "noise"):
@@ -122,14 +122,14 @@ class PhantomSettings:
     apex_first: bool = True
     heart_direction: tuple[float, ...] | None = None
     heart_centre: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    offset_mm: tuple[float, float] = (-30.0, -5.0)
-    base_margin_mm: float = 5.0
-    lv_length: float = 88.0
+    offset_mm: tuple[float, float] = (-20.0, -5.0)
+    base_margin_mm: float = 3.0
+    lv_length: float = 90.0
     lv_radius: float = 33.0
     wall: float = 9.5
     apical_cap: float = 8.0
     septal_arc_deg: float = 120.0
-    rv_width: float = 30.0
+    rv_width: float = 36.0
     rotation_deg: float = 0.0
     shape_variation: float = 1.0
     breath_shift_mm: float = 0.0

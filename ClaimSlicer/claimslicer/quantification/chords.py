@@ -62,8 +62,11 @@ def _slice_chords(infarct: np.ndarray, frame: LVFrame, z: int) -> tuple[np.ndarr
 
     gap_mm = _arc_mm(frame.circumferential[z][wall][middle], angles, (inner + outer) / 2)
     exists = gap_mm <= 1.5 * np.hypot(spacing_x, spacing_y)
-    transmurality = infarct[wall][nearest].mean(axis=1)
-    segment = frame.segments[z][wall][middle]
+    segments = frame.segments[z][wall][nearest]
+    segment = segments[:, SAMPLES_PER_CHORD // 2]
+    # A chord on a border keeps to its own segment, so that none gets infarct that lies in its neighbour.
+    own = segments == segment[:, None]
+    transmurality = (infarct[wall][nearest] & own).sum(axis=1) / own.sum(axis=1)
     slices = np.full(CHORDS_PER_SLICE, z)
     return tuple(column[exists] for column in (slices, angles, segment, transmurality))
 

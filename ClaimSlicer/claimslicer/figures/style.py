@@ -1,0 +1,101 @@
+"""Colours, sizes and marks that every picture shares; colour-blind safe, on white, fit for print."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap, to_rgb
+from matplotlib.figure import Figure
+
+from claimslicer.outputs import written_whole
+
+INK = "#222222"
+FAINT = "#767676"
+MISSING = "#E4E4E4"
+"""Segments that can't be measured."""
+ENDOCARDIUM = "#56B4E9"
+EPICARDIUM = "#009E73"
+INFARCT = "#FF8C00"
+MVO = "#F0E442"
+REFERENCE = "#FFFFFF"
+SYNTHETIC = "#AA3377"
+
+DIFFERENCE_MAP = "PuOr_r"
+"""Less is purple, more is orange, none is white."""
+CLASS_COLOURS = ("#FFFFFF", "#FFEDA0", "#FEB24C", "#F03B20", "#99000D")
+"""One for each class of transmurality, in order."""
+
+DPI = 130
+SYNTHETIC_TEXT = "SYNTHETIC"
+TERMS = "Research use only. Not for diagnosis."
+
+
+def new_figure(width: float, height: float, *, synthetic: bool) -> Figure:
+    """Return an empty white figure (inches), marked where it shows anything synthetic."""
+    figure = Figure(figsize=(width, height), facecolor="white")
+    if synthetic:
+        figure.text(
+            0.99,
+            1.0 - 0.07 / height,
+            SYNTHETIC_TEXT,
+            ha="right",
+            va="top",
+            fontsize=10,
+            fontweight="bold",
+            color="white",
+            bbox={"facecolor": SYNTHETIC, "edgecolor": "none", "boxstyle": "round,pad=0.3"},
+        )
+    return figure
+
+
+def heading(figure: Figure, title: str, subtitle: str = "") -> None:
+    """Write the title, and a fainter line under it, at the figure's top left."""
+    height = figure.get_figheight()
+    figure.text(
+        0.02, 1 - 0.08 / height, title, ha="left", va="top", fontsize=13, fontweight="bold", color=INK
+    )
+    figure.text(0.02, 1 - 0.38 / height, subtitle, ha="left", va="top", fontsize=9.5, color=FAINT)
+
+
+def text_colour(background: str) -> str:
+    """Return black or white, whichever reads better on ``background`` (WCAG relative luminance)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(background)]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "white" if luminance < 0.18 else INK
+
+
+def amount_map() -> Colormap:
+    """Return the colour map of amounts: nothing is white, much is dark."""
+    return LinearSegmentedColormap.from_list("amount", CLASS_COLOURS)
+
+
+def class_map() -> Colormap:
+    """Return the colour map of the classes of transmurality."""
+    return ListedColormap(CLASS_COLOURS)
+
+
+def bare(axes: Axes) -> None:
+    """Take ticks and frame off an image's axes."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def to_png(figure: Figure, *, synthetic: bool = False) -> bytes:
+    """Return the figure as PNG, whose text fields carry the terms and whether it shows anything synthetic."""
+    buffer = io.BytesIO()
+    text = {"Software": "claim-slicer", "Disclaimer": TERMS}
+    if synthetic:
+        text["Comment"] = SYNTHETIC_TEXT
+    figure.savefig(buffer, format="png", dpi=DPI, metadata=text)
+    return buffer.getvalue()
+
+
+def save_png(figure: Figure, path: Path, *, synthetic: bool = False) -> Path:
+    """Write the figure to ``path``, whole or not at all. Raises OutputError."""
+    with written_whole(path) as temporary:
+        temporary.write_bytes(to_png(figure, synthetic=synthetic))
+    return path

@@ -201,10 +201,18 @@ def test_two_short_axis_stacks_are_refused_and_listed(tmp_path):
     assert same(read_study(files[1][0]), pixels(9))
 
 
-def test_nothing_but_other_sequences_is_refused(tmp_path):
-    write_stack(tmp_path, pixels(), description="cine_sax")
-    with pytest.raises(StudyError, match="no late-enhancement short-axis stack; it has “cine_sax”"):
+@pytest.mark.parametrize("description", ["cine_sax", "LGE_4ch", "PSIR long axis", "TI_scout"])
+def test_nothing_but_other_sequences_is_refused(tmp_path, description):
+    write_stack(tmp_path, pixels(), description=description)
+    with pytest.raises(StudyError, match=f"no late-enhancement short-axis stack; it has “{description}”"):
         read_study(tmp_path)
+
+
+def test_a_stack_of_no_description_is_taken_and_said_so(tmp_path):
+    write_stack(tmp_path, pixels(), description="")
+    study = read_study(tmp_path)
+    assert same(study, pixels())
+    assert "nothing in it says late enhancement" in study.metadata["choice"]
 
 
 def test_several_images_at_one_place_are_no_stack(tmp_path):

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-DTYPES = ("uint8", "int16", "uint16", "int32", "float32", "float64")
+DTYPES = ("uint8", "int8", "int16", "uint16", "int32", "uint32", "int64", "float32", "float64")
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha")
 QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -108,6 +108,23 @@ def test_either_half_of_the_header_may_hold_the_voxel_size(tmp_path, diagonal, v
     study = read_study(header_of_two_minds(tmp_path / "case.nii", np.diag(diagonal), voxel_sizes))
     assert study.geometry.spacing == pytest.approx((1.25, 1.5, 10))
     assert study.geometry.direction == pytest.approx(np.eye(3).ravel())
+
+
+def test_labels_may_have_the_other_half_of_the_header(tmp_path):
+    image = header_of_two_minds(tmp_path / "scan.nii", np.diag([-1, -1, 1, 1]), (1.25, 1.5, 10))
+    study = read_study(image)
+    labels = np.ones(study.image.shape, np.uint8)
+    labels[:, 1:4, 1:4] = 2
+    nibabel.Nifti1Image(labels.T, np.diag([-1.25, -1.5, 10, 1])).to_filename(tmp_path / "scan_labels.nii")
+    assert np.array_equal(read_study(image).labels, labels)
+
+
+def test_an_image_outlives_its_file(tmp_path):
+    image = values((4, 5, 6), "int16")
+    path = save_nifti(tmp_path / "scan.nii", image.T)
+    study = read_study(path)
+    path.write_bytes(b"x" * path.stat().st_size)
+    assert np.array_equal(study.image, image)
 
 
 def test_two_true_looking_voxel_sizes_are_refused(tmp_path):

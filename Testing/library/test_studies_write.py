@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from claimslicer.errors import OutputError
-from claimslicer.studies import Geometry, Study, make_recipe, read_study, write_volume
+from claimslicer.studies import Geometry, Study, check_volume_path, make_recipe, read_study, write_volume
 from claimslicer.studies.provenance import sha256_of_array, sha256_of_file
 
 GEOMETRY = Geometry((5, 40, 30), (1.5, 1.5, 10.0))
@@ -87,6 +87,7 @@ def test_types_that_formats_lack(tmp_path, dtype):
         assert np.array_equal(read_study(write_volume(tmp_path / f"x{suffix}", image, GEOMETRY)).image, image)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
 def test_inputs_are_never_written_over(tmp_path):
     source = write_volume(tmp_path / "case" / "scan.nii.gz", IMAGE, GEOMETRY)
     before = source.read_bytes()
@@ -101,6 +102,15 @@ def test_inputs_are_never_written_over(tmp_path):
                 write_volume(name, IMAGE * 0, GEOMETRY, inputs=inputs)
     assert source.read_bytes() == before
     assert write_volume(tmp_path / "case" / "new.nii.gz", IMAGE, GEOMETRY, inputs=[source.parent]).exists()
+
+
+def test_a_refusal_can_be_had_before_the_work(tmp_path):
+    source = write_volume(tmp_path / "scan_synthetic.nii", IMAGE, GEOMETRY)
+    with pytest.raises(OutputError, match="belongs to the input"):
+        check_volume_path(tmp_path / "scan.nii", synthetic=True, inputs=[source])
+    path = check_volume_path(tmp_path / "new" / "other.nii", synthetic=True, inputs=[source])
+    assert path == tmp_path / "new" / "other_synthetic.nii"
+    assert files_in(tmp_path) == {"scan_synthetic.nii"}
 
 
 def test_an_input_or_foreign_json_is_not_replaced_by_a_recipe(tmp_path):

@@ -13,7 +13,7 @@ import numpy as np
 
 from claimslicer import __version__
 from claimslicer.errors import OutputError
-from claimslicer.outputs import written_whole
+from claimslicer.outputs import check_output, written_whole
 from claimslicer.studies.geometry import Geometry
 from claimslicer.studies.provenance import to_json
 from claimslicer.studies.study import Encoding
@@ -51,26 +51,41 @@ def write_volume(
     """
     if array.shape != geometry.shape:
         raise ValueError(f"array has shape {array.shape}, its grid {geometry.shape}")
-    target = with_token(Path(path)) if synthetic else Path(path)
-    suffix = split_suffix(target)[1].lower()
-    if suffix not in WRITABLE:
-        raise OutputError(
-            f"I can't write a volume called {target.name}; end its name in {', '.join(WRITABLE)}."
-        )
-    sidecar = sidecar_path(target)
-    has_sidecar = recipe is not None or synthetic
-    _protect(target, inputs)
+    has_recipe = recipe is not None
+    target = check_volume_path(path, synthetic=synthetic, recipe=has_recipe, inputs=inputs)
     with ExitStack() as files:
-        if has_sidecar:
-            _protect(sidecar, inputs)
-            _protect_foreign(sidecar)
+        if has_recipe or synthetic:
             text = _sidecar(target, recipe or {}, synthetic)
-            files.enter_context(written_whole(sidecar)).write_text(text, encoding="utf-8", newline="\n")
+            sidecar = files.enter_context(written_whole(sidecar_path(target)))
+            sidecar.write_text(text, encoding="utf-8", newline="\n")
         file = files.enter_context(written_whole(target))
-        if suffix in (".nii", ".nii.gz"):
+        if file.name.lower().endswith((".nii", ".nii.gz")):
             _save_nifti(file, array, geometry, synthetic, encoding)
         else:
             _save_itk(file, array, geometry, synthetic)
+    return target
+
+
+def check_volume_path(
+    path: str | Path,
+    *,
+    synthetic: bool = False,
+    recipe: bool = True,
+    inputs: Sequence[str | Path] = (),
+) -> Path:
+    """Return the path that :func:`write_volume` would write; OutputError where it would refuse.
+
+    For commands to call before long work. ``recipe`` says whether a recipe will go beside the volume.
+    """
+    target = with_token(Path(path)) if synthetic else Path(path)
+    if split_suffix(target)[1].lower() not in WRITABLE:
+        endings = ", ".join(WRITABLE)
+        raise OutputError(f"I can't write a volume called {target.name}; end its name in {endings}.")
+    check_output(target)
+    _protect(target, inputs)
+    if recipe or synthetic:
+        _protect(sidecar_path(target), inputs)
+        _protect_foreign(sidecar_path(target))
     return target
 
 

@@ -20,8 +20,11 @@ FEWEST_SLICES = 3
 
 # Words of series descriptions, after "_", "-" and "." are turned into spaces.
 _LGE = re.compile(r"lge|delay|late|del ?enh|\bde\b|enhanc|psir|viab|\bmde\b|scar|\bir\b")
-_NOT_LGE = re.compile(r"cine|scout|local|survey|\bt2|t1 ?map|molli|perf|haste|flow|tagg|stir|ecv")
-_LONG_AXIS = re.compile(r"\b[234] ?ch|[234] ?cham|\b[234] ?c\b|\blax?\b|long|\bvla\b|\bhla\b|\blvot\b")
+_ANOTHER = re.compile(
+    # other sequences, and late enhancement along the long axis
+    r"cine|scout|local|survey|\bt2|t1 ?map|molli|perf|haste|flow|tagg|stir|ecv"
+    r"|\b[234] ?ch|[234] ?cham|\b[234] ?c\b|\blax?\b|long|\bvla\b|\bhla\b|\blvot\b"
+)
 _SHORT_AXIS = re.compile(r"sax|\bsa\b|short")
 
 
@@ -159,7 +162,7 @@ def choose(stacks: list[Stack], folder: Path, wanted: Path | None = None) -> tup
             raise StudyError(f"{wanted} belongs to no stack of single slices; {_listed(stacks)}.")
         return stack, f"asked for by {wanted.name}"
     left = [stack for stack in stacks if len(stack.slices) >= FEWEST_SLICES and not stack.repeats]
-    left = [stack for stack in left if stack.slices[0].kind != "phase" and not _NOT_LGE.search(stack.words)]
+    left = [stack for stack in left if stack.slices[0].kind != "phase" and not _ANOTHER.search(stack.words)]
     if not left:
         raise StudyError(f"{folder} holds no late-enhancement short-axis stack; {_listed(stacks)}.")
     reasons = []
@@ -182,7 +185,6 @@ def choose(stacks: list[Stack], folder: Path, wanted: Path | None = None) -> tup
 
 _PREFERENCES: tuple[tuple[str, Callable[[Stack], bool]], ...] = (
     ("described as late enhancement", lambda stack: bool(_LGE.search(stack.words))),
-    ("not described as long axis", lambda stack: not _LONG_AXIS.search(stack.words)),
     ("described as short axis", lambda stack: bool(_SHORT_AXIS.search(stack.words))),
 )
 

@@ -28,7 +28,7 @@ def read(path: Path) -> Volume:
     from nibabel.spatialimages import HeaderDataError
 
     try:
-        file: Any = nibabel.load(path)
+        file: Any = nibabel.load(path, mmap=False)  # a mapped file could not be replaced on Windows
         header = file.header
         shape = _three_dimensions(path, file.shape)
         stored = np.asanyarray(file.dataobj.get_unscaled()).reshape(shape).T

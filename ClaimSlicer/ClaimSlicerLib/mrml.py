@@ -1,0 +1,231 @@
+"""MRML nodes to ``(z, y, x)`` arrays with a Geometry, and back. Main thread only.
+
+MRML speaks RAS and the library LPS; this is the one place where the two meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import slicer
+import vtk
+from claimslicer.anatomy import Insertions
+from claimslicer.errors import AnatomyError, StudyError
+from claimslicer.labels import ScarLabel
+from claimslicer.studies import Geometry, Study
+from claimslicer.studies.conventions import to_internal
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+from ClaimSlicerLib.segments import LABEL_STYLES, SCAR_STYLES, SegmentStyle
+
+SYNTHETIC_ATTRIBUTE = "ClaimSlicer.Synthetic"
+"""Node attribute, "1" on every volume that was generated, wholly or in part, and on its segmentations."""
+
+BINARY_LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
+
+
+def volume_geometry(node: slicer.vtkMRMLVolumeNode) -> Geometry:
+    """Return the grid of a volume node in LPS.
+
+    Raises :class:`StudyError` for a volume without voxels, under a transform, or with axes that aren't
+    at right angles.
+    """
+    if node.GetImageData() is None:
+        raise StudyError(f"The volume {node.GetName()} holds no image: load or choose another one.")
+    _refuse_transform(node)
+    to_ras = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(to_ras)
+    matrix = slicer.util.arrayFromVTKMatrix(to_ras)
+    axes = _RAS_TO_LPS @ matrix[:3, :3]
+    spacing = np.linalg.norm(axes, axis=0)
+    direction = axes / spacing
+    if np.abs(direction.T @ direction - np.eye(3)).max() > 1e-3:
+        raise StudyError(
+            f"The axes of the volume {node.GetName()} aren't at right angles: resample it in the module "
+            "Resample Scalar/Vector/DWI Volume first."
+        )
+    return Geometry(
+        shape=tuple(reversed(node.GetImageData().GetDimensions())),
+        spacing=tuple(spacing.tolist()),
+        origin=tuple((_RAS_TO_LPS @ matrix[:3, 3]).tolist()),
+        direction=tuple(direction.ravel().tolist()),
+    )
+
+
+def _refuse_transform(node: slicer.vtkMRMLTransformableNode) -> None:
+    if node.GetParentTransformNode() is not None:
+        raise StudyError(f"{node.GetName()} is under a transform: harden it in the module Transforms first.")
+
+
+def ijk_to_ras(geometry: Geometry) -> np.ndarray:
+    """Return the 4×4 matrix that takes an (i, j, k) index on ``geometry`` to RAS millimetres."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = _RAS_TO_LPS @ geometry.matrix
+    matrix[:3, 3] = _RAS_TO_LPS @ np.asarray(geometry.origin)
+    return matrix
+
+
+def volume_study(node: slicer.vtkMRMLScalarVolumeNode, labels: slicer.vtkMRMLNode | None = None) -> Study:
+    """Return a copy of a volume node as a study, with ``labels`` from a segmentation or label map node.
+
+    Raises :class:`StudyError` when either can't be used.
+    """
+    geometry = volume_geometry(node)
+    return Study(
+        name=node.GetName(),
+        image=slicer.util.arrayFromVolume(node).copy(),
+        geometry=geometry,
+        labels=None if labels is None else study_labels(labels, node),
+        synthetic=node.GetAttribute(SYNTHETIC_ATTRIBUTE) == "1",
+    )
+
+
+def study_labels(node: slicer.vtkMRMLNode, volume: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
+    """Return a node's labels on the grid of ``volume``: uint8 values of :class:`claimslicer.labels.Label`.
+
+    A label map's values are mapped as a file's are; a segmentation's segments are known by their names.
+    """
+    if node.IsA("vtkMRMLSegmentationNode"):
+        return to_internal(_named_segments(node, volume, LABEL_STYLES), node.GetName(), "EMIDEC")
+    return to_internal(_label_map(node, volume), node.GetName())
+
+
+def scar_mask(node: slicer.vtkMRMLNode, volume: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
+    """Return a node's scar mask on the grid of ``volume``: uint8 values of ScarLabel."""
+    if node.IsA("vtkMRMLSegmentationNode"):
+        return _named_segments(node, volume, SCAR_STYLES)
+    scar = _label_map(node, volume)
+    if not np.isin(scar, list(ScarLabel)).all():
+        raise StudyError(f"{node.GetName()} is no scar mask: its values must be 0, 1 (scar) and 2 (MVO).")
+    return scar.astype(np.uint8)
+
+
+def _label_map(node: slicer.vtkMRMLNode, volume: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
+    if not volume_geometry(node).is_close(volume_geometry(volume)):
+        raise StudyError(
+            f"The label map {node.GetName()} lies on another grid than {volume.GetName()}: choose the volume "
+            "it was drawn on."
+        )
+    return slicer.util.arrayFromVolume(node).copy()
+
+
+def _named_segments(
+    node: slicer.vtkMRMLSegmentationNode,
+    volume: slicer.vtkMRMLScalarVolumeNode,
+    styles: Sequence[SegmentStyle],
+) -> np.ndarray:
+    """Return the segments whose names are known, each with its style's value; a later style wins."""
+    _refuse_transform(node)
+    segmentation = node.GetSegmentation()
+    if not segmentation.ContainsRepresentation(BINARY_LABELMAP):
+        raise StudyError(
+            f"The segmentation {node.GetName()} has no binary label map: create one in the module "
+            "Segmentations, under Representations."
+        )
+    names = {key: segmentation.GetSegment(key).GetName() for key in segmentation.GetSegmentIDs()}
+    result = np.zeros(volume_geometry(volume).shape, np.uint8)
+    found = False
+    for style in styles:
+        for key, name in names.items():
+            if style.is_called(name):
+                found = True
+                result[_segment_mask(node, key, volume)] = style.value
+    if not found:
+        wanted = ", ".join(style.name for style in styles)
+        raise StudyError(
+            f"No segment of {node.GetName()} has a name I know: rename its segments to {wanted}."
+        )
+    return result
+
+
+def _segment_mask(
+    node: slicer.vtkMRMLSegmentationNode, key: str, volume: slicer.vtkMRMLScalarVolumeNode
+) -> np.ndarray:
+    """Return a segment as bool on the grid of ``volume``; nothing in the scene is touched.
+
+    ``slicer.util.arrayFromSegmentBinaryLabelmap`` would do, but leaves display nodes behind.
+    """
+    image = slicer.vtkOrientedImageData()
+    if not node.GetBinaryLabelmapRepresentation(key, image):
+        raise StudyError(f"The segment {key} of {node.GetName()} can't be read: draw it again.")
+    shape = volume_geometry(volume).shape
+    if image.IsEmpty():
+        return np.zeros(shape, bool)
+    grid = slicer.vtkSlicerSegmentationsModuleLogic.CreateOrientedImageDataFromVolumeNode(volume)
+    grid.UnRegister(None)
+    slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(image, grid, image)
+    return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(shape) > 0
+
+
+def add_segmentation(
+    array: np.ndarray,
+    volume: slicer.vtkMRMLScalarVolumeNode,
+    name: str,
+    styles: Sequence[SegmentStyle],
+) -> slicer.vtkMRMLSegmentationNode:
+    """Add a segmentation node that holds label map ``array`` ``(z, y, x)``, drawn on the grid of ``volume``.
+
+    Every style becomes a segment, also where ``array`` doesn't have its value.
+    """
+    image = slicer.vtkOrientedImageData()
+    image.SetDimensions(*reversed(array.shape))
+    scalars = numpy_to_vtk(np.ascontiguousarray(array, np.uint8).ravel(), deep=True)
+    scalars.SetName("labels")
+    image.GetPointData().SetScalars(scalars)
+    to_ras = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(to_ras)
+    image.SetImageToWorldMatrix(to_ras)
+
+    node = slicer.mrmlScene.AddNewNodeByClass(
+        "vtkMRMLSegmentationNode", slicer.mrmlScene.GenerateUniqueName(name)
+    )
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    if volume.GetAttribute(SYNTHETIC_ATTRIBUTE) == "1":
+        node.SetAttribute(SYNTHETIC_ATTRIBUTE, "1")
+    for style in styles:
+        segment = slicer.vtkSegment()
+        segment.SetName(style.name)
+        segment.SetColor(*style.colour)
+        # One shared label map, as the Segment Editor makes it: the label value tells the segments apart.
+        segment.SetLabelValue(style.value)
+        segment.AddRepresentation(BINARY_LABELMAP, image)
+        node.GetSegmentation().AddSegment(segment, style.name)
+    return node
+
+
+def add_volume(
+    array: np.ndarray, geometry: Geometry, name: str, *, synthetic: bool
+) -> slicer.vtkMRMLScalarVolumeNode:
+    """Add a scalar volume node with ``array`` ``(z, y, x)``; a generated one is marked as such."""
+    node = slicer.util.addVolumeFromArray(
+        array, ijkToRAS=ijk_to_ras(geometry), name=slicer.mrmlScene.GenerateUniqueName(name)
+    )
+    if synthetic:
+        node.SetAttribute(SYNTHETIC_ATTRIBUTE, "1")
+        node.SetDescription("Synthetic: generated by CLAIM for research, not a patient's image.")
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+def show_like(node: slicer.vtkMRMLScalarVolumeNode, other: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """Give ``node`` the window and level of ``other``, so that the two can be compared by eye."""
+    if other.GetDisplayNode() is None:
+        return
+    display = node.GetDisplayNode()
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevel(other.GetDisplayNode().GetWindow(), other.GetDisplayNode().GetLevel())
+
+
+def insertion_points(node: slicer.vtkMRMLMarkupsNode) -> Insertions:
+    """Return the RV insertions of a point list: the anterior one first, then the inferior."""
+    points = slicer.util.arrayFromMarkupsControlPoints(node, world=True)
+    if len(points) != 2:
+        raise AnatomyError(
+            f"The point list {node.GetName()} has {len(points)} points: it must hold two, first the anterior "
+            "and then the inferior RV insertion."
+        )
+    anterior, inferior = (tuple((_RAS_TO_LPS @ point).tolist()) for point in points)
+    return Insertions(anterior=anterior, inferior=inferior)

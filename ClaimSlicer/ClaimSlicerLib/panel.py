@@ -1,0 +1,101 @@
+"""The life cycle that all panels share: the ``.ui`` file, the parameter node, the scene's changes."""
+
+from __future__ import annotations
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
+from slicer.util import VTKObservationMixin
+
+
+class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """A panel whose state lives in a parameter node and whose widgets are bound to it by name.
+
+    A subclass gives :meth:`make_logic` and :meth:`missing`, and connects its buttons in :meth:`connect`.
+    """
+
+    def __init__(self, parent=None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self._parameters = None
+        self._gui_tag = None
+
+    def make_logic(self):
+        """Return the module's logic."""
+        raise NotImplementedError
+
+    def connect(self) -> None:
+        """Connect the buttons of ``self.ui``."""
+        raise NotImplementedError
+
+    def missing(self) -> str:
+        """Say what the user has still to choose before Apply works; empty when nothing is missing."""
+        raise NotImplementedError
+
+    def setup(self) -> None:
+        """Load the ``.ui`` file and bind it; called once, when the module is first opened."""
+        ScriptedLoadableModuleWidget.setup(self)
+        top = slicer.util.loadUI(self.resourcePath(f"UI/{self.moduleName}.ui"))
+        self.layout.addWidget(top)
+        self.ui = slicer.util.childWidgetVariables(top)
+        for widget in vars(self.ui).values():
+            if hasattr(widget, "setMRMLScene"):
+                widget.setMRMLScene(slicer.mrmlScene)
+        self.logic = self.make_logic()
+        self.connect()
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self._on_start_close)
+        self.addObserver(scene, scene.EndCloseEvent, self._on_end_close)
+        self._bind()
+
+    def cleanup(self) -> None:
+        """Stop observing; called before the module goes."""
+        self.removeObservers()
+
+    def enter(self) -> None:
+        """Bind the scene's parameter node; called whenever the module is opened."""
+        self._bind()
+
+    def exit(self) -> None:
+        """Let go of the parameter node; called whenever another module is opened."""
+        self._unbind()
+
+    def stop(self) -> None:
+        """Stop whatever still runs for the scene that is about to close; overridden where something does."""
+
+    @property
+    def parameters(self):
+        """The parameter node, wrapped."""
+        return self._parameters
+
+    def _bind(self) -> None:
+        if self._parameters is not None:
+            return
+        self._parameters = self.logic.getParameterNode()
+        self._gui_tag = self._parameters.connectGui(self.ui)
+        self.addObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.update)
+        self.update()
+
+    def _unbind(self) -> None:
+        if self._parameters is None:
+            return
+        self._parameters.disconnectGui(self._gui_tag)
+        self.removeObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.update)
+        self._parameters = None
+
+    def _on_start_close(self, *_args) -> None:
+        self.stop()
+        self._unbind()
+
+    def _on_end_close(self, *_args) -> None:
+        self.ui.resultLabel.text = ""
+        if self.parent.visible:
+            self._bind()
+
+    def update(self, *_args) -> None:
+        """Let Apply be pressed only when everything it needs is chosen, and say what isn't."""
+        missing = self.missing() if self._parameters is not None else _("No scene.")
+        self.ui.applyButton.enabled = not missing
+        self.ui.applyButton.toolTip = missing

@@ -1,0 +1,57 @@
+"""The names and colours under which labels appear as segments, in and out."""
+
+from __future__ import annotations
+
+import colorsys
+from dataclasses import dataclass
+
+from claimslicer.anatomy.aha import LEVELS, SEGMENTS
+from claimslicer.labels import Label, ScarLabel
+
+
+@dataclass(frozen=True)
+class SegmentStyle:
+    """A segment: its label value, name and colour (RGB, 0–1), and other names that are understood."""
+
+    value: int
+    name: str
+    colour: tuple[float, float, float]
+    synonyms: tuple[str, ...] = ()
+
+    def is_called(self, name: str) -> bool:
+        """Say whether ``name`` means this segment; case and underscores don't count."""
+        plain = " ".join(name.replace("_", " ").casefold().split())
+        return plain in (self.name.casefold(), *self.synonyms)
+
+
+LABEL_STYLES = (
+    SegmentStyle(
+        Label.CAVITY, "Cavity", (0.80, 0.25, 0.25), ("lv", "lv cavity", "lv blood pool", "blood pool")
+    ),
+    SegmentStyle(Label.MYOCARDIUM, "Myocardium", (0.30, 0.65, 0.40), ("lv myocardium", "myo", "lv wall")),
+    SegmentStyle(Label.INFARCT, "Infarct", (1.00, 0.80, 0.15), ("scar", "scar tissue", "mi")),
+    SegmentStyle(
+        Label.MVO, "MVO", (0.45, 0.20, 0.65), ("no-reflow", "no reflow", "microvascular obstruction")
+    ),
+    SegmentStyle(
+        Label.RIGHT_VENTRICLE, "Right ventricle", (0.30, 0.50, 0.85), ("rv", "rv cavity", "rv blood pool")
+    ),
+)
+
+SCAR_STYLES = (
+    SegmentStyle(ScarLabel.SCAR, "Scar", (1.00, 0.80, 0.15), ("infarct", "scar tissue", "mi")),
+    SegmentStyle(ScarLabel.MVO, "MVO", (0.45, 0.20, 0.65), LABEL_STYLES[3].synonyms),
+)
+
+
+def _aha_colour(number: int) -> tuple[float, float, float]:
+    """Give neighbours different colours: the hue turns with the angle, and each level is paler."""
+    segment = SEGMENTS[number]
+    step = LEVELS.index(segment.level)
+    return colorsys.hsv_to_rgb(((segment.centre_deg + 20.0 * step) % 360.0) / 360.0, 0.85 - 0.2 * step, 0.95)
+
+
+AHA_STYLES = tuple(
+    SegmentStyle(number, f"{number} {segment.name}", _aha_colour(number))
+    for number, segment in SEGMENTS.items()
+)

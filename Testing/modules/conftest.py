@@ -1,0 +1,77 @@
+"""The panels' tests: real module files, real ``.ui`` files, Slicer's own scene; see Testing/host."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+NEEDED = {"slicer": "slicer-core", "PySide6": "PySide6-Essentials"}
+MISSING = [package for name, package in NEEDED.items() if importlib.util.find_spec(name) is None]
+HOST_TESTS = ("test_claim.py", "test_smile.py", "test_children.py", "test_mrml.py", "test_panels.py")
+collect_ignore = list(HOST_TESTS) if MISSING else []
+if not MISSING:
+    from host import application
+
+    for file in HOST_TESTS:
+        application.speak_pythonqt(file.removesuffix(".py"))
+
+
+def pytest_report_header() -> str:
+    """Say why panels aren't tested where they can't be."""
+    if MISSING:
+        return f"panels: not tested, as {' and '.join(MISSING)} are missing; pip install -e '.[slicer]'"
+    return "panels: tested in the stand-in for Slicer"
+
+
+@pytest.fixture
+def scene():
+    """Slicer's scene, empty."""
+    from host import application
+
+    application.start()
+    import slicer
+
+    slicer.mrmlScene.Clear()
+    yield slicer.mrmlScene
+    slicer.mrmlScene.Clear()
+
+
+@pytest.fixture
+def phantom(scene):
+    """The phantom's volume node and its labels as a segmentation node."""
+    from host import application
+
+    application.load("ClaimSlicer")
+    from ClaimSlicerLib.example import add_phantom
+
+    return add_phantom()
+
+
+@pytest.fixture
+def open_panel(scene):
+    """A function that opens a module's panel; the panels are closed after the test."""
+    from host import application
+
+    opened = []
+
+    def open_(name: str):
+        opened.append(application.panel(name))
+        return opened[-1]
+
+    yield open_
+    for panel in opened:
+        panel.exit()
+        panel.cleanup()
+        panel.parent.deleteLater()
+    application.process_events()
+
+
+@pytest.fixture
+def messages(caplog):
+    """A function that returns the error messages shown; ``slicer.util`` logs them without a main window."""
+    return lambda: [record.message for record in caplog.records if record.levelname == "ERROR"]

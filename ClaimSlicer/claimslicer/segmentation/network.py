@@ -21,10 +21,10 @@ class UNetSettings:
 
 @dataclass(frozen=True)
 class SegmenterSettings:
-    """Both networks. The locator sees 384 mm at 3 mm, the labeller 144 mm at 1.5 mm round the LV centre."""
+    """Both networks. The locator sees 384 mm at 3 mm, the labeller 120 mm at 1.5 mm round the LV centre."""
 
     locator: UNetSettings = field(default_factory=lambda: UNetSettings((8, 16, 32, 64, 64), 128, 3.0, 2))
-    labeller: UNetSettings = field(default_factory=lambda: UNetSettings((16, 32, 64, 128, 128), 96, 1.5, 5))
+    labeller: UNetSettings = field(default_factory=lambda: UNetSettings((16, 32, 64, 128, 128), 80, 1.5, 5))
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON types."""

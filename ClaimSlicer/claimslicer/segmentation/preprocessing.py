@@ -14,14 +14,14 @@ def normalise(
 ) -> torch.Tensor:
     """Return ``image`` (z, y, x) as float32 with mean 0 and SD 1.
 
-    Mean and SD are taken within 72 mm of ``centre_yx`` (voxels), or over the whole slices where it is None,
+    Mean and SD are taken within 60 mm of ``centre_yx`` (voxels), or over the whole slices where it is None,
     from voxels that are not exact zeros (padding), after clipping the brightest and darkest 0.5 %.
     """
     window = image
     if centre_yx is not None:
         bounds = []
         for centre, spacing, extent in zip(centre_yx, spacing_yx, image.shape[1:], strict=True):
-            low, high = round(centre - 72 / spacing), round(centre + 72 / spacing)
+            low, high = round(centre - 60 / spacing), round(centre + 60 / spacing)
             bounds.append(slice(max(low, 0), min(high, extent)))
         window = image[:, bounds[0], bounds[1]]
     values = window[window != 0]

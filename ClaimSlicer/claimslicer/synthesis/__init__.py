@@ -1,1 +1,17 @@
-"""TODO."""
+"""Painting scar into images: normalisation, network, diffusion, samplers, inpainting, texture."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from claimslicer.synthesis.inpaint import SynthesisResult, synthesize
+
+__all__ = ["SynthesisResult", "synthesize"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import torch only when something is painted: Slicer panels import this package at start-up."""
+    if name in __all__:
+        from claimslicer.synthesis import inpaint
+
+        return getattr(inpaint, name)
+    raise AttributeError(name)

@@ -15,8 +15,8 @@ SCAR_CENTRE, SCAR_WIDTH = 4.0, 3.0
 """The network's own unit for scar is (u − 4) / 3, u in remote SDs: about mean 0, SD 1 over real scars."""
 
 HIDDEN_RING = 2
-"""Healthy wall this close to scar (voxels, in plane) is shown as plain remote myocardium: around real scars it
-carries their halo, which isn't there when a scar is painted into a healthy wall."""
+"""Healthy wall this close to scar (voxels, in plane) is shown as plain remote myocardium: around real scars
+it carries their halo, which isn't there when a scar is painted into a healthy wall."""
 
 
 @dataclass(frozen=True)

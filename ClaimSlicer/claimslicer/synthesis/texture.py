@@ -1,7 +1,7 @@
 """Texture: the scar's grey-level histogram in remote SDs, as in the CLAIM paper, one for a whole study.
 
-The histograms of the training patients travel with the weights as a bank, so that a study without a scar of its
-own gets the texture of a real scar from a heart with a like blood pool.
+The histograms of the training patients travel with the weights as a bank, so that a study gets the texture of
+a real scar from a heart with a like blood pool.
 """
 
 from __future__ import annotations

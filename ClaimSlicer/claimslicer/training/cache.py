@@ -12,6 +12,7 @@ import numpy as np
 from claimslicer.errors import StudyError
 from claimslicer.events import SILENT, Events
 from claimslicer.labels import infarct_mask
+from claimslicer.outputs import written_whole
 from claimslicer.training.splits import Part, emidec_part
 
 FORMAT_VERSION = 1
@@ -75,11 +76,8 @@ def write_cache(path: Path, studies: Iterable[CachedStudy]) -> None:
         table.append({"name": study.name, "part": study.part, "spacing_zyx": list(study.spacing_zyx)})
     header = json.dumps({"format_version": FORMAT_VERSION, "studies": table})
     arrays["header"] = np.frombuffer(header.encode(), np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    with temporary.open("wb") as stream:
+    with written_whole(path) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, **arrays)  # type: ignore[arg-type]
-    temporary.replace(path)
 
 
 def read_cache(path: Path) -> Cohort:

@@ -10,10 +10,12 @@ from safetensors.torch import save_file
 from torch import nn
 
 from claimslicer.errors import ModelError, OutputError
+from claimslicer.outputs import written_whole
 
 
 def save_checkpoint(
     path: Path,
+    *,
     step: int,
     fingerprint: str,
     model: nn.Module,
@@ -26,16 +28,14 @@ def save_checkpoint(
     for index, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{key}": value for key, value in moments.items()}
     tensors = {key: value.detach().cpu().clone().contiguous() for key, value in tensors.items()}
-    temporary = path.with_name(path.name + ".part")
-    try:
-        save_file(tensors, temporary, metadata={"step": str(step), "fingerprint": fingerprint})
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(
-            f"The checkpoint could not be written to '{path.parent}' ({error}); the last one is kept: "
-            "make room and resume."
-        ) from error
+    with written_whole(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata={"step": str(step), "fingerprint": fingerprint})
+        except SafetensorError as error:
+            raise OutputError(
+                f"The checkpoint could not be written to {path.parent} ({error}); the last one is kept: "
+                "make room and resume."
+            ) from error
 
 
 def load_checkpoint(

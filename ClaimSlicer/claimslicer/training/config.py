@@ -13,6 +13,11 @@ import yaml
 
 from claimslicer.errors import SpecificationError
 
+_TYPES: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "str": str}
+_NOT_OF_WEIGHTS = frozenset(
+    ("cache", "out", "name", "data", "terms", "checkpoint_every", "validate_every", "device", "threads")
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
@@ -21,6 +26,10 @@ class TrainingConfig:
     cache: Path
     out: Path
     name: str = "mine"
+    data: str = ""
+    """What the cache was made from, for the model card."""
+    terms: str = ""
+    """Under which terms the weights may be used, for the model card."""
     steps: int = 4000
     batch_size: int = 16
     learning_rate: float = 2e-3
@@ -35,6 +44,11 @@ class TrainingConfig:
     """CPU threads; 0 leaves torch's choice."""
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            wanted = _TYPES.get(str(field.type))
+            if wanted and (not isinstance(value, wanted) or isinstance(value, bool)):
+                raise SpecificationError(f"The training setting '{field.name}' can't be {value!r}.")
         for name in ("steps", "batch_size", "checkpoint_every", "validate_every"):
             if getattr(self, name) < 1:
                 raise SpecificationError(f"The training setting '{name}' must be at least 1.")
@@ -62,19 +76,15 @@ class TrainingConfig:
             if key not in values:
                 raise SpecificationError(f"The setting '{key}' is missing in '{path}'.")
             values[key] = (Path(path).parent / Path(values[key]).expanduser()).resolve()
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise SpecificationError(f"A setting in '{path}' has the wrong type: {error}.") from error
+        return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON types, without the run's place on disk and the machine's own settings."""
-        places = ("cache", "out", "device", "threads")
-        return {key: value for key, value in dataclasses.asdict(self).items() if key not in places}
+        """Return, as JSON types, the settings that the trained weights depend on."""
+        return {key: value for key, value in dataclasses.asdict(self).items() if key not in _NOT_OF_WEIGHTS}
 
     def fingerprint(self) -> str:
-        """Return a hash of all settings that the trained weights depend on."""
-        text = json.dumps(self.to_dict(), sort_keys=True, default=str)
+        """Return a hash of :meth:`to_dict`: a run is resumed with the settings it began with."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -85,7 +95,14 @@ class SegmentationConfig(TrainingConfig):
     infarct_share: float = 0.55
     """Share of slices with infarct in a batch."""
     class_weights: tuple[float, ...] = (0.5, 1.0, 1.0, 2.0, 2.0)
+    """Of background, cavity, healthy myocardium, infarct and MVO in the cross-entropy."""
     centre_jitter_mm: float = 8.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.class_weights) != 5 or min(self.class_weights) <= 0:
+            raise SpecificationError("'class_weights' must be five positive numbers, one a class.")
+        object.__setattr__(self, "class_weights", tuple(self.class_weights))  # YAML gives a list
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,8 +24,12 @@ from claimslicer.training.config import TrainingConfig
 class Trainer(Protocol):
     """What differs between trainings."""
 
-    config: TrainingConfig
     model: nn.Module
+
+    @property
+    def config(self) -> TrainingConfig:
+        """The run's settings."""
+        ...
 
     def loss(self, step: int, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
         """Return the loss of one freshly drawn batch."""
@@ -34,20 +38,6 @@ class Trainer(Protocol):
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Return figures of ``model`` (the moving average) on the validation patients."""
         ...
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device called ``name``; ``auto`` takes CUDA, then Apple's MPS, then the CPU."""
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"The device '{name}' can't be used here; try 'cpu' or 'auto'.") from error
-    return device
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
@@ -90,9 +80,16 @@ def train(
         if step % 20 == 0 or step == last:
             events.progress("training", step / config.steps, f"step {step}, loss {running:.4f}")
         if step % config.checkpoint_every == 0 or step == last:
-            save_checkpoint(path, step, config.fingerprint(), model, average, optimizer)
+            save_checkpoint(
+                path,
+                step=step,
+                fingerprint=config.fingerprint(),
+                model=model,
+                average=average,
+                optimizer=optimizer,
+            )
             events.emit("checkpoint", step=step, loss=running, seconds=round(time.monotonic() - started, 1))
-        if step % config.validate_every == 0 or step == config.steps:
+        if step % config.validate_every == 0:
             events.emit("validation", step=step, **trainer.validate(average))
     return average
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from monai.losses import DiceCELoss
 from torch import nn
 
+from claimslicer.devices import choose_device
 from claimslicer.errors import StudyError
+from claimslicer.events import SILENT, Events
 from claimslicer.labels import Label, infarct_mask, myocardium_mask
 from claimslicer.patches import PatchGrid, neighbour_index, with_neighbours
 from claimslicer.segmentation.network import SegmenterSettings, UNetSettings, build_segmenter
@@ -20,9 +23,10 @@ from claimslicer.segmentation.preprocessing import (
     normalise,
     whole_slice_grid,
 )
-from claimslicer.training.cache import CachedStudy, Cohort
+from claimslicer.training.cache import CachedStudy, Cohort, read_cache
 from claimslicer.training.config import SegmentationConfig
-from claimslicer.training.loop import choose_device
+from claimslicer.training.loop import train
+from claimslicer.training.shipping import ship
 
 LOCATOR_EVERY = 7
 """One step in seven trains the locator, the others the labeller."""
@@ -64,6 +68,22 @@ def _prepare(study: CachedStudy) -> _Prepared:
     )
 
 
+def train_segmentation(config: SegmentationConfig, *, resume: bool, events: Events = SILENT) -> Path:
+    """Train, or go on training, and return the weights' file, which has its card beside it."""
+    cohort = read_cache(config.cache)
+    trainer = SegmentationTrainer(config, cohort)
+    average = train(trainer, resume=resume, events=events)
+    network = trainer.settings.to_dict()
+    return ship(average.state_dict(), "segmentation", network, config, cohort, trainer.validate(average))
+
+
+def _dice_and_cross_entropy(class_weights: torch.Tensor | None) -> nn.Module:
+    """Soft Dice over the batch, background left out, plus (weighted) cross-entropy."""
+    return DiceCELoss(
+        to_onehot_y=True, softmax=True, batch=True, include_background=False, weight=class_weights
+    )
+
+
 class SegmentationTrainer:
     """See :class:`claimslicer.training.loop.Trainer`."""
 
@@ -79,9 +99,8 @@ class SegmentationTrainer:
         if not self._with_infarct:
             raise StudyError("No training study has an infarct; the segmenter can't learn what one is.")
         weights = torch.tensor(config.class_weights, device=self.device)
-        options = {"to_onehot_y": True, "softmax": True, "batch": True, "include_background": False}
-        self._labeller_loss = DiceCELoss(**options, weight=weights)
-        self._locator_loss = DiceCELoss(**options)
+        self._labeller_loss = _dice_and_cross_entropy(weights)
+        self._locator_loss = _dice_and_cross_entropy(None)
 
     def loss(self, step: int, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
         """Return the labeller's loss, or every so often the locator's, on a fresh batch."""
@@ -109,7 +128,7 @@ class SegmentationTrainer:
         settings: UNetSettings = getattr(self.settings, part)
         image = item.whole if part == "locator" else item.near
         grid = self._augmented(_grid(part, item, settings), rng, part)
-        order = neighbour_index(len(image), index)
+        order = neighbour_index(len(image), index)[:: rng.choice((1, -1))]  # either end may come first
         target = grid.sample(item.one_hot[:, index]).argmax(0)
         return grid.sample(image[order]), (target > 0).long() if part == "locator" else target
 

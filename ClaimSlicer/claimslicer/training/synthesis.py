@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from claimslicer.devices import choose_device
 from claimslicer.errors import StudyError
+from claimslicer.events import SILENT, Events
 from claimslicer.labels import Label, ScarLabel, myocardium_mask, scar_of_labels
 from claimslicer.patches import PatchGrid, neighbour_index
 from claimslicer.synthesis.conditioning import (
@@ -19,12 +22,14 @@ from claimslicer.synthesis.conditioning import (
     to_network,
 )
 from claimslicer.synthesis.diffusion import add_noise, masked_loss, velocity
+from claimslicer.synthesis.model import bank_state
 from claimslicer.synthesis.network import Generator, GeneratorSettings
 from claimslicer.synthesis.normalisation import remote_scale
 from claimslicer.synthesis.texture import TextureBank, texture_histogram
-from claimslicer.training.cache import CachedStudy, Cohort
+from claimslicer.training.cache import CachedStudy, Cohort, read_cache
 from claimslicer.training.config import SynthesisConfig
-from claimslicer.training.loop import choose_device
+from claimslicer.training.loop import train
+from claimslicer.training.shipping import ship
 
 PATCH_SIZE = 64
 """Pixels; the largest left ventricle of EMIDEC is 63 pixels wide."""
@@ -63,6 +68,16 @@ def _prepare(study: CachedStudy) -> _Prepared:
         (study.spacing_zyx[1], study.spacing_zyx[2]),
         np.flatnonzero((scar != ScarLabel.NONE).any((1, 2))),
     )
+
+
+def train_synthesis(config: SynthesisConfig, *, resume: bool, events: Events = SILENT) -> Path:
+    """Train, or go on training, and return the weights' file, which has its card beside it."""
+    cohort = read_cache(config.cache)
+    trainer = SynthesisTrainer(config, cohort)
+    average = train(trainer, resume=resume, events=events)
+    state = average.state_dict() | bank_state(trainer.texture_bank())
+    network = trainer.settings.to_dict()
+    return ship(state, "synthesis", network, config, cohort, trainer.validate(average))
 
 
 class SynthesisTrainer:
@@ -104,19 +119,11 @@ class SynthesisTrainer:
         rng: np.random.Generator,
         noise: torch.Generator,
     ) -> torch.Tensor:
-        inputs, targets, masks, conditions = [], [], [], []
-        for item, time in zip(items, times, strict=True):
-            example = self._draw(item, time, rng, noise)
-            for column, value in zip((inputs, targets, masks, conditions), example, strict=True):
-                column.append(value)
-        predicted = model(
-            torch.stack(inputs).to(self.device),
-            times.to(self.device),
-            torch.stack(conditions).to(self.device),
-        )[:, 0]
-        return masked_loss(
-            predicted, torch.stack(targets).to(self.device), torch.stack(masks).to(self.device)
-        )
+        examples = [self._draw(item, time, rng, noise) for item, time in zip(items, times, strict=True)]
+        columns = (torch.stack(column).to(self.device) for column in zip(*examples, strict=True))
+        inputs, targets, masks, conditions = columns
+        predicted = model(inputs, times.to(self.device), conditions)[:, 0]
+        return masked_loss(predicted, targets, masks)
 
     def _draw(
         self, item: _Prepared, time: torch.Tensor, rng: np.random.Generator, noise: torch.Generator
@@ -126,7 +133,7 @@ class SynthesisTrainer:
         Flips, quarter turns and whole-pixel shifts only: they leave the texture as it is.
         """
         index = int(rng.choice(item.scar_slices))
-        order = neighbour_index(len(item.scar), index)
+        order = neighbour_index(len(item.scar), index)[:: rng.choice((1, -1))]  # either end may come first
         shift = rng.integers(-4, 5, 2)
         pixel = item.spacing_yx[0]
         grid = PatchGrid(

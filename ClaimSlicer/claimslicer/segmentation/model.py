@@ -1,0 +1,47 @@
+"""Loading a trained segmenter, once per process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from claimslicer.devices import choose_device
+from claimslicer.errors import ModelError
+from claimslicer.models.registry import resolve
+from claimslicer.segmentation.network import SegmenterSettings, build_segmenter
+
+
+@dataclass(frozen=True)
+class SegmenterModel:
+    """Both networks ready to run, and what to write into recipes."""
+
+    networks: nn.ModuleDict
+    settings: SegmenterSettings
+    device: torch.device
+    weights: dict[str, Any]
+
+
+def load_segmenter(model: str | Path | None, device: str) -> SegmenterModel:
+    """Load weights by name or path (None: the shipped ones). Raises ModelError."""
+    found = resolve(model, "segmentation")
+    return _load(found.weights, found.card.sha256, choose_device(device))
+
+
+@lru_cache(maxsize=2)
+def _load(weights: Path, sha256: str, device: torch.device) -> SegmenterModel:
+    found = resolve(weights, "segmentation")
+    try:
+        settings = SegmenterSettings.from_dict(dict(found.card.network))
+        networks = build_segmenter(settings)
+        networks.load_state_dict(found.load_state())
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ModelError(
+            f"The weights {weights} don't fit the network on their card; get them again."
+        ) from error
+    networks.eval().requires_grad_(False).to(device)
+    return SegmenterModel(networks, settings, device, {"name": found.name, "sha256": sha256})

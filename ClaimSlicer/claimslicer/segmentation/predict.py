@@ -1,0 +1,140 @@
+"""Segmentation of an LGE study: find the left ventricle, then label its surroundings slice by slice."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import nn
+
+from claimslicer.errors import StudyError
+from claimslicer.events import SILENT, Events
+from claimslicer.labels import Label, infarct_mask
+from claimslicer.patches import with_neighbours
+from claimslicer.segmentation.model import SegmenterModel, load_segmenter
+from claimslicer.segmentation.preprocessing import (
+    heart_grid,
+    left_ventricle_centre,
+    normalise,
+    whole_slice_grid,
+)
+from claimslicer.studies import Geometry, Study
+from claimslicer.studies.provenance import make_recipe
+
+SMALLEST_INFARCT_ML = 0.2
+"""Smaller islands of infarct are labelled healthy."""
+
+
+@dataclass(frozen=True)
+class SegmentationResult:
+    """``labels`` uint8 0–4 and ``uncertainty`` float32 (entropy of the class probabilities, 0 sure – 1 even).
+
+    ``probabilities`` is float32 ``(5, z, y, x)``; ``centre_yx`` the LV centre in voxels; ``recipe`` JSON
+    types.
+    """
+
+    labels: np.ndarray
+    uncertainty: np.ndarray
+    probabilities: np.ndarray
+    centre_yx: tuple[float, float]
+    recipe: dict[str, Any]
+
+
+def segment(
+    study: Study, *, model: str | Path | None = None, device: str = "auto", events: Events = SILENT
+) -> SegmentationResult:
+    """Label cavity, myocardium, infarct and MVO of ``study`` from its image alone.
+
+    Raises:
+        StudyError: no left ventricle was found.
+        ModelError: the weights can't be used.
+    """
+    segmenter = load_segmenter(model, device)
+    events.progress("segmenting", 0.0, "finding the left ventricle")
+    centre = find_left_ventricle(segmenter, study)
+    probabilities = _label_probabilities(segmenter, study, centre, events)
+    labels = clean_labels(probabilities.argmax(0).astype(np.uint8), study.geometry)
+    if not (labels == Label.MYOCARDIUM).any():
+        raise StudyError(_NOT_FOUND.format(study.name))
+    entropy = -(probabilities * np.log(np.maximum(probabilities, 1e-8))).sum(0) / math.log(len(probabilities))
+    recipe = make_recipe("segment", study, {"centre_yx": centre}, weights=segmenter.weights)
+    events.progress("segmenting", 1.0, "done")
+    return SegmentationResult(labels, entropy.astype(np.float32), probabilities, centre, recipe)
+
+
+_NOT_FOUND = "No left ventricle was found in '{}'; is it a short-axis LGE study?"
+
+
+def find_left_ventricle(segmenter: SegmenterModel, study: Study) -> tuple[float, float]:
+    """Return the (y, x) voxel of the LV centre, over all slices. Raises StudyError."""
+    spacing = (study.geometry.spacing[1], study.geometry.spacing[0])
+    grid = whole_slice_grid(study.image.shape[1:], spacing, segmenter.settings.locator)
+    stack = with_neighbours(grid.sample(normalise(study.image, None, spacing)))
+    found = _probabilities(segmenter.networks["locator"], stack, segmenter.device)[:, 1:]
+    back, inside = grid.put_back(found[:, 0], study.image.shape[1:])
+    components, count = ndimage.label((back.numpy() > 0.5) & inside.numpy())
+    if count == 0:
+        raise StudyError(_NOT_FOUND.format(study.name))
+    sizes = np.bincount(components.ravel())[1:]
+    return left_ventricle_centre(components == sizes.argmax() + 1)
+
+
+def _label_probabilities(
+    segmenter: SegmenterModel, study: Study, centre: tuple[float, float], events: Events
+) -> np.ndarray:
+    """Return class probabilities ``(5, z, y, x)`` on the study's grid; beyond the patch all is background."""
+    spacing = (study.geometry.spacing[1], study.geometry.spacing[0])
+    grid = heart_grid(centre, spacing, segmenter.settings.labeller)
+    stack = with_neighbours(grid.sample(normalise(study.image, centre, spacing)))
+    classes = segmenter.settings.labeller.classes
+    total = torch.zeros((len(stack), classes, *grid.size))
+    network = segmenter.networks["labeller"]
+    for number, turned in enumerate(_turns(stack)):
+        events.progress("segmenting", 0.1 + 0.1 * number, f"view {number + 1} of 8")
+        found = _probabilities(network, turned, segmenter.device)
+        total += _turn(found, number, back=True)
+    back, inside = grid.put_back((total / 8).flatten(0, 1), study.image.shape[1:])
+    probabilities = back.unflatten(0, (-1, classes)).permute(1, 0, 2, 3).numpy()
+    probabilities[:, :, ~inside.numpy()] = 0.0
+    probabilities[0, :, ~inside.numpy()] = 1.0
+    return probabilities
+
+
+def _turns(stack: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Yield the eight quarter turns and mirror images; half of them with the slice order reversed."""
+    for number in range(8):
+        view = _turn(stack, number)
+        yield view.flip(1) if number % 2 else view
+
+
+def _turn(stack: torch.Tensor, number: int, back: bool = False) -> torch.Tensor:
+    quarter, mirror = number % 4, number >= 4
+    if back:
+        stack = torch.rot90(stack, -quarter, (2, 3))
+        return stack.flip(3) if mirror else stack
+    return torch.rot90(stack.flip(3) if mirror else stack, quarter, (2, 3))
+
+
+def _probabilities(network: nn.Module, stack: torch.Tensor, device: torch.device) -> torch.Tensor:
+    with torch.inference_mode():
+        return torch.softmax(network(stack.to(device)), 1).cpu()
+
+
+def clean_labels(labels: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """Keep the largest left ventricle, and infarcts of at least 0.2 ml; ``(z, y, x)`` uint8 0–4."""
+    labels = labels.copy()
+    everywhere = ndimage.generate_binary_structure(3, 3)
+    parts, count = ndimage.label(labels != Label.BACKGROUND, everywhere)
+    if count > 1:
+        labels[parts != np.bincount(parts.ravel())[1:].argmax() + 1] = Label.BACKGROUND
+    islands, _ = ndimage.label(infarct_mask(labels), everywhere)
+    small = np.bincount(islands.ravel()) * geometry.voxel_volume_ml < SMALLEST_INFARCT_ML
+    small[0] = False
+    labels[small[islands]] = Label.MYOCARDIUM
+    return labels

@@ -1,0 +1,57 @@
+"""Loading a trained generator, once per process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from claimslicer.devices import choose_device
+from claimslicer.errors import ModelError
+from claimslicer.models.registry import resolve
+from claimslicer.synthesis.network import Generator, GeneratorSettings
+from claimslicer.synthesis.texture import TextureBank
+
+BANK_KEYS = ("histograms", "medians", "blood")
+
+
+@dataclass(frozen=True)
+class GeneratorModel:
+    """A network ready to run, the textures that it was trained on, and what to write into recipes."""
+
+    network: Generator
+    settings: GeneratorSettings
+    bank: TextureBank
+    device: torch.device
+    weights: dict[str, Any]
+
+
+def load_generator(model: str | Path | None, device: str) -> GeneratorModel:
+    """Load weights by name or path (None: the shipped ones). Raises ModelError."""
+    found = resolve(model, "synthesis")
+    return _load(found.weights, found.card.sha256, choose_device(device))
+
+
+@lru_cache(maxsize=2)
+def _load(weights: Path, sha256: str, device: torch.device) -> GeneratorModel:
+    found = resolve(weights, "synthesis")
+    state = found.load_state()
+    try:
+        bank = TextureBank(*(state.pop(f"texture.{key}").double().numpy() for key in BANK_KEYS))
+        settings = GeneratorSettings.from_dict(dict(found.card.network))
+        network = Generator(settings)
+        network.load_state_dict(state)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise ModelError(
+            f"The weights {weights} don't fit the network on their card; get them again."
+        ) from error
+    network.eval().requires_grad_(False).to(device)
+    return GeneratorModel(network, settings, bank, device, {"name": found.name, "sha256": sha256})
+
+
+def bank_state(bank: TextureBank) -> dict[str, torch.Tensor]:
+    """Return the bank as tensors to be saved beside the network's weights."""
+    return {f"texture.{key}": torch.from_numpy(getattr(bank, key)).float() for key in BANK_KEYS}

@@ -5,6 +5,31 @@ from __future__ import annotations
 import numpy as np
 from scipy import fft, ndimage
 
+from claimslicer.studies.geometry import Geometry
+
+
+class Fields:
+    """A source of smooth random fields on a grid: ``fields(grain_mm)`` is ``(z, y, x)``, mean 0 and SD 1.
+
+    One field a grain is computed; further ones are its mirror images and negatives, drawn anew when those
+    are used up, because smoothing costs more than everything else in a phantom.
+    """
+
+    def __init__(self, geometry: Geometry, rng: np.random.Generator) -> None:
+        self._geometry = geometry
+        self._rng = rng
+        self._drawn: dict[float, tuple[np.ndarray, int]] = {}
+
+    def __call__(self, grain_mm: float) -> np.ndarray:
+        """Return the next field of this grain."""
+        field, uses = self._drawn.get(grain_mm, (None, 0))
+        if field is None or uses == 8:
+            field = smooth_field(self._geometry.shape, self._geometry.spacing_zyx, grain_mm, self._rng)
+            uses = 0
+        self._drawn[grain_mm] = field, uses + 1
+        rows, columns, sign = (-1 if uses & bit else 1 for bit in (1, 2, 4))
+        return field[:, ::rows, ::columns] * np.float32(sign)
+
 
 def smooth_field(
     shape: tuple[int, ...], spacing_zyx: tuple[float, float, float], grain_mm: float, rng: np.random.Generator

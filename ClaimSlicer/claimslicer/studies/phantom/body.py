@@ -6,11 +6,11 @@ Coordinates are those of the standard view, in mm (see :mod:`claimslicer.studies
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from claimslicer.studies.phantom.acquisition import Fields
 from claimslicer.studies.phantom.settings import PhantomAppearance
 
 
@@ -18,8 +18,7 @@ from claimslicer.studies.phantom.settings import PhantomAppearance
 class Canvas:
     """What painting needs beside shapes: where the voxels are and how tissue looks.
 
-    ``u``, ``v``, ``w`` broadcast to ``(z, y, x)``; ``pixel`` is the in-plane voxel size in mm; ``field``
-    gives a smooth random field ``(z, y, x)``, mean 0 and SD 1, for a grain size in mm.
+    ``u``, ``v``, ``w`` broadcast to ``(z, y, x)``; ``pixel`` is the in-plane voxel size in mm.
     """
 
     u: np.ndarray
@@ -27,7 +26,7 @@ class Canvas:
     w: np.ndarray
     look: PhantomAppearance
     pixel: float
-    field: Callable[[float], np.ndarray]
+    field: Fields
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,7 @@ class Body:
         signal = over(signal, np.full_like(signal, 0.4 * look.muscle), canal, pixel)
         aorta = np.hypot(across + 30, down + 12)
         signal = over(signal, np.full_like(signal, 0.6 * look.muscle), aorta - 12.5, pixel)
-        return over(signal, look.blood * (1 + 0.04 * field(5.0)), aorta - 10.5, pixel)
+        return over(signal, look.blood * (1 + 0.04 * field(4.0)), aorta - 10.5, pixel)
 
     def _abdomen(self, signal: np.ndarray, canvas: Canvas) -> np.ndarray:
         """The liver under the diaphragm's dome, fat, and a stomach with air."""
@@ -101,8 +100,8 @@ class Body:
         # The dome stands higher towards the apex and slopes away to both sides.
         surface = self.dome + ((u - self.dome_peak) / 75) ** 2 * self.dome_fall + 0.22 * (canvas.w - 60)
         below = surface - v + 2.5 * field(25.0)
-        grain = look.texture * (field(5.0) + field(30.0))
-        vessels = 0.45 * np.clip(np.abs(field(9.0)) * -6 + 0.9, 0, 1)
+        grain = look.texture * (field(4.0) + field(25.0))
+        vessels = 0.45 * np.clip(np.abs(field(8.0)) * -6 + 0.9, 0, 1)
         signal = over(signal, look.liver * (1 + grain + vessels), below, 3 * pixel)
         seam = np.abs(u - self.dome_peak - 34 - 0.3 * (v - self.dome) + 8 * field(25.0)) - 2.5
         fat = look.fat * (0.75 + 0.15 * field(8.0))
@@ -110,7 +109,7 @@ class Body:
         stomach = np.hypot((u - self.stomach[0]) / 1.3, v - self.stomach[1] + 0.15 * (canvas.w - 30)) - 21
         stomach = np.maximum(stomach + 5 * field(18.0), below + 3)
         signal = over(signal, look.muscle * (1.1 + 0.2 * field(4.0)), stomach, pixel)
-        return over(signal, look.lung * (1.5 + 0.5 * field(6.0)), stomach + 5, 2 * pixel)
+        return over(signal, look.lung * (1.5 + 0.5 * field(4.0)), stomach + 5, 2 * pixel)
 
     def _chest_wall(self, signal: np.ndarray, canvas: Canvas) -> np.ndarray:
         """From inside out: pleural fat, streaky muscle with ribs in it, subcutaneous fat, skin, air."""
@@ -120,17 +119,17 @@ class Body:
         uneven = 1 + 0.4 * np.cos(angle * 2 + self.rib_phase) + 0.15 * field(40.0)
         fat_depth = self.fat * np.clip(uneven, 0.35, None)
         inner = fat_depth + self.muscle * np.clip(1 + 0.5 * np.cos(3 * angle) + 0.3 * field(25.0), 0.5, None)
-        pleural = look.fat * np.clip(0.4 + 0.25 * field(9.0), 0.1, None)
+        pleural = look.fat * np.clip(0.4 + 0.25 * field(8.0), 0.1, None)
         signal = over(signal, pleural, depth - inner - 3 - 2 * field(12.0), 2 * pixel)
-        streaks = np.clip(0.95 + 0.3 * field(3.0) + 0.45 * np.sin(depth * 1.1 + 5 * field(22.0)), 0.45, 2.2)
+        streaks = np.clip(0.95 + 0.3 * field(3.0) + 0.45 * np.sin(depth * 1.1 + 5 * field(18.0)), 0.45, 2.2)
         signal = over(signal, look.muscle * streaks, depth - inner, pixel)
         # Ribs cross the slices slantwise: marrow inside a dark rim.
         along = (angle * self.half_axes[0] + 0.6 * canvas.w + 9 * self.rib_phase) % 62 - 31
-        rib = np.hypot(along, (depth - inner + 4.0) * 2.2) - 10 + 1.5 * field(10.0)
+        rib = np.hypot(along, (depth - inner + 4.0) * 2.2) - 10 + 1.5 * field(12.0)
         signal = over(signal, np.full_like(signal, 0.3 * look.muscle), rib, 2 * pixel)
         signal = over(signal, look.fat * (0.4 + 0.1 * field(4.0)), rib + 3.0, 2 * pixel)
-        septa = np.clip(np.abs(field(9.0)) * 6, 0.0, 1.0)
-        fat = look.fat * (0.8 + 0.2 * septa + 0.5 * look.texture * field(20.0))
+        septa = np.clip(np.abs(field(8.0)) * 6, 0.0, 1.0)
+        fat = look.fat * (0.8 + 0.2 * septa + 0.5 * look.texture * field(18.0))
         signal = over(signal, fat, depth - fat_depth, 2 * pixel)
         signal = over(signal, np.full_like(signal, 0.5 * look.fat), depth - 1.8, pixel)
         return over(signal, np.zeros_like(signal), depth, pixel)
@@ -163,7 +162,7 @@ def _lung(canvas: Canvas) -> np.ndarray:
     """Dark lung with vessels that cross the slice as dots and short branches."""
     look, field = canvas.look, canvas.field
     dots = np.clip(2.0 * (field(3.0) - 1.9), 0, 1.0)
-    branches = np.clip(1 - np.abs(field(8.0)) * 9, 0, 1) * np.clip(1.5 * (field(14.0) - 1.0), 0, 1)
+    branches = np.clip(1 - np.abs(field(8.0)) * 9, 0, 1) * np.clip(1.5 * (field(12.0) - 1.0), 0, 1)
     haze = look.lung * np.clip(1 + 0.15 * field(25.0), 0.4, None)
     return haze + np.maximum(dots, branches) * np.float32(look.blood)
 

@@ -28,10 +28,10 @@ def draw_settings(rng: np.random.Generator, *, scar: bool) -> PhantomSettings:
     """Draw one study's settings."""
     spacing = round(float(rng.uniform(1.2, 2.0)), 3)
     n_slices = int(rng.integers(5, 13))
-    # Long stacks have the smaller slice distance; the stack covers about one ventricle.
-    length = float(rng.uniform(74, 104))
-    slice_spacing = round(float(np.clip(length / (n_slices - 0.3), 6, 13)), 2)
-    radius = float(rng.uniform(28, 39))
+    # The stack covers one ventricle from its cap to just below the base, at most 13 mm apart.
+    length = min(float(rng.uniform(76, 104)), 13 * (n_slices + 0.2))
+    slice_spacing = round(length / (n_slices + 0.2), 2)
+    radius = length * float(rng.uniform(0.33, 0.42))
     apex_first = bool(rng.random() < 0.65)
     # A mirrored grid keeps the standard view when the base comes first; one in ten shows another view.
     mirrored = apex_first == bool(rng.random() < 0.1)
@@ -65,10 +65,10 @@ def draw_settings(rng: np.random.Generator, *, scar: bool) -> PhantomSettings:
 
 def _scar(rng: np.random.Generator) -> PhantomScar:
     centre = float(rng.choice(TERRITORY_CENTRES_DEG) + rng.normal(0, 15))
-    low = float(rng.uniform(-0.1, 0.45))
-    high = float(min(low + rng.uniform(0.3, 0.7), 1.0))
-    width = float(rng.uniform(50, 130))
-    transmurality = float(rng.uniform(0.45, 1.0))
+    low = float(rng.uniform(-0.1, 0.4))
+    high = float(min(low + rng.uniform(0.4, 0.9), 1.0))
+    width = float(rng.uniform(60, 190))
+    transmurality = float(rng.uniform(0.5, 1.0))
     mvo = 0.0
     if transmurality > 0.7 and width > 80 and rng.random() < 0.6:
         mvo = float(rng.uniform(0.4, 1.2))

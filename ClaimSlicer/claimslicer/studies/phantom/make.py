@@ -8,7 +8,7 @@ import numpy as np
 
 from claimslicer.errors import SpecificationError
 from claimslicer.labels import Label, myocardium_mask
-from claimslicer.studies.phantom.acquisition import coil_sensitivity, measure, smooth_field
+from claimslicer.studies.phantom.acquisition import Fields, coil_sensitivity, measure
 from claimslicer.studies.phantom.body import Body, Canvas, coverage, over
 from claimslicer.studies.phantom.heart import RV_WALL_MM, Heart
 from claimslicer.studies.phantom.placement import Placement
@@ -167,14 +167,12 @@ def _paint(
     settings, geometry = placement.settings, placement.geometry
     look, inside = settings.appearance, (slice(None), *planes.window)
 
-    def field(grain_mm: float) -> np.ndarray:
-        return smooth_field(geometry.shape, geometry.spacing_zyx, grain_mm, texture_rng)
-
+    field = Fields(geometry, texture_rng)
     u, v, w = (c[0] for c in placement.coordinates(np.zeros(1), slice(None), slice(None)))
     body = Body.draw(settings.lv_radius + settings.rv_width, settings.lv_radius, body_rng)
     signal = body.paint(Canvas(u, v, w, look, sum(settings.spacing) / 2, field))
-    grain = look.texture * look.blood * (0.6 * field(4.0) + 0.8 * field(20.0))[inside]
-    fields = field(14.0)[inside], field(4.0)[inside]
+    grain = look.texture * look.blood * (0.6 * field(4.0) + 0.8 * field(18.0))[inside]
+    fields = field(12.0)[inside], field(4.0)[inside]
     heart = _heart_signal(planes, signal[inside], fields, body_rng.uniform(0.5, 1.6), cut)
     share = np.maximum(planes.lv, planes.rv).mean(axis=0)
     signal[inside] = heart + share * grain

@@ -72,16 +72,16 @@ class PhantomAppearance:
     myocardium: float = 110.0
     blood: float = 225.0
     scar: float = 240.0
-    mvo: float = 160.0
+    mvo: float = 150.0
     fat: float = 350.0
     muscle: float = 160.0
     liver: float = 190.0
     lung: float = 68.0
-    noise: float = 11.0
-    texture: float = 0.045
-    slice_gain: float = 0.03
+    noise: float = 13.0
+    texture: float = 0.06
+    slice_gain: float = 0.04
     shading: float = 0.5
-    acquired: float = 0.8
+    acquired: float = 0.72
 
     def __post_init__(self) -> None:
         for name in ("myocardium", "blood", "scar", "mvo", "fat", "muscle", "liver", "lung", "noise"):

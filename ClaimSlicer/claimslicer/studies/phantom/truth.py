@@ -61,13 +61,13 @@ def aha_segments(longitudinal: np.ndarray, degrees: np.ndarray) -> np.ndarray:
     (Cerqueira et al. 2002).
     """
     known = np.isfinite(longitudinal) & np.isfinite(degrees)
-    height = np.where(known, longitudinal, 0.0)
-    angle = np.where(known, degrees, 0.0)
+    height, angle = longitudinal[known], degrees[known]
     sixth = np.floor((angle - 60) % 360 / 60).astype(int) % 6
     quarter = np.floor((angle - 45) % 360 / 90).astype(int) % 4
-    segments = np.where(height >= 2 / 3, 1 + sixth, np.where(height >= 1 / 3, 7 + sixth, 13 + quarter))
-    segments = np.where(height < 0, 17, segments)
-    return np.where(known, segments, 0).astype(np.uint8)
+    number = np.where(height >= 2 / 3, 1 + sixth, np.where(height >= 1 / 3, 7 + sixth, 13 + quarter))
+    segments = np.zeros(longitudinal.shape, np.uint8)
+    segments[known] = np.where(height < 0, 17, number)
+    return segments
 
 
 def septal_degrees(degrees: np.ndarray, septal_arc_deg: float) -> np.ndarray:

@@ -1,0 +1,130 @@
+"""Angular error of the RV insertions found in the image, against those marked by eye on EMIDEC studies.
+
+Usage: python Testing/benchmarks/insertion_error.py [--data DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from claimslicer.anatomy.detection import detect_insertions
+from claimslicer.studies import Geometry
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+MARKS = REPOSITORY / "Testing" / "library" / "data" / "insertions_emidec.csv"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Signed errors in degrees (counter-clockwise on the screen), and what is known about the study."""
+
+    case: str
+    part: str
+    sure: int
+    anterior: float
+    inferior: float
+    confidence: float
+
+    @property
+    def worst(self) -> float:
+        """The larger of the two errors, without sign."""
+        return max(abs(self.anterior), abs(self.inferior))
+
+
+def read_case(folder: Path) -> tuple[np.ndarray, np.ndarray, Geometry]:
+    """Return image, labels and grid of a case whose spacing is right in its header."""
+    name = f"{folder.name}.nii.gz"
+    image, labels = (sitk.ReadImage(str(folder / part / name)) for part in ("Images", "Contours"))
+    return (
+        sitk.GetArrayFromImage(image),
+        sitk.GetArrayFromImage(labels).astype(np.uint8),
+        Geometry.of_sitk(image),
+    )
+
+
+def screen_angle(point: tuple[float, float, float], geometry: Geometry, centre: tuple[float, float]) -> float:
+    """Return the angle of an LPS point round ``centre`` (x, y in voxels): 0 right, 90 up, as displayed."""
+    _, y, x = geometry.physical_to_index(np.array(point))
+    return float(
+        np.degrees(np.arctan2((centre[1] - y) * geometry.spacing[1], (x - centre[0]) * geometry.spacing[0]))
+    )
+
+
+def evaluate(row: dict[str, str], data: Path) -> Outcome:
+    """Detect the insertions of one marked study and compare. EMIDEC stacks start at the apex."""
+    image, labels, geometry = read_case(data / "emidec" / row["case"])
+    found = detect_insertions(image, labels, geometry, apex_first=True)
+    centre = float(row["centre_x"]), float(row["centre_y"])
+    errors = [
+        (screen_angle(point, geometry, centre) - float(row[column]) + 180.0) % 360.0 - 180.0
+        for point, column in ((found.anterior, "anterior_deg"), (found.inferior, "inferior_deg"))
+    ]
+    return Outcome(row["case"], row["part"], int(row["sure"]), errors[0], errors[1], found.confidence)
+
+
+def summary(outcomes: list[Outcome]) -> str:
+    """Return median and 90th percentile over single insertions."""
+    errors = np.abs([e for o in outcomes for e in (o.anterior, o.inferior)])
+    return (
+        f"{len(outcomes):3d} studies  median {np.median(errors):4.1f}°  "
+        f"90th percentile {np.percentile(errors, 90):4.1f}°  over 25°: {(errors > 25).sum()} of {len(errors)}"
+    )
+
+
+def area_under_curve(outcomes: list[Outcome], wrong_deg: float) -> float:
+    """Return how often a study with a larger error has the lower confidence (0.5 is chance)."""
+    wrong = [o.confidence for o in outcomes if o.worst > wrong_deg]
+    right = [o.confidence for o in outcomes if o.worst <= wrong_deg]
+    if not wrong or not right:
+        return float("nan")
+    below = np.subtract.outer(right, wrong)
+    return float(((below > 0) + 0.5 * (below == 0)).mean())
+
+
+def reader_error(rows: list[dict[str, str]]) -> np.ndarray:
+    """Return the absolute differences in degrees between the two readings of the studies marked twice."""
+    pairs = [(r[f"{n}_deg"], r[f"{n}_again_deg"]) for r in rows for n in ("anterior", "inferior")]
+    return np.array([abs((float(a) - float(b) + 180) % 360 - 180) for a, b in pairs if b])
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    default = os.environ.get("CLAIM_DATA", REPOSITORY.parent / "shared" / "data")
+    parser.add_argument("--data", type=Path, default=Path(default), help="folder that holds emidec/")
+    data = parser.parse_args().data
+
+    with MARKS.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    outcomes = sorted((evaluate(row, data) for row in rows), key=lambda o: o.confidence)
+    print("study      part      sure  anterior  inferior  confidence")
+    for o in outcomes:
+        print(
+            f"{o.case}  {o.part:9s} {o.sure}     {o.anterior:+6.1f}    {o.inferior:+6.1f}    {o.confidence:.2f}"
+        )
+    print()
+    for part in ("tuned", "held-out", "later"):
+        print(f"{part:16s}", summary([o for o in outcomes if o.part == part]))
+    unseen = [o for o in outcomes if o.part != "tuned"]
+    print(f"{'not tuned on':16s}", summary(unseen))
+    print(f"{'  sure 2 or 3':16s}", summary([o for o in unseen if o.sure >= 2]))
+    for low, high in ((0.0, 0.7), (0.7, 0.9), (0.9, 0.97), (0.97, 1.01)):
+        group = [o for o in outcomes if low <= o.confidence < high]
+        print(f"confidence < {min(high, 1.0):.2f}", summary(group) if group else "none")
+    for wrong in (25.0, 35.0):
+        print(f"area under the curve for an error over {wrong:.0f}°: {area_under_curve(outcomes, wrong):.2f}")
+    twice = reader_error(rows)
+    print(
+        f"the reader against himself: median {np.median(twice):.1f}°, "
+        f"90th percentile {np.percentile(twice, 90):.1f}° ({len(twice)} insertions)"
+    )
+
+
+if __name__ == "__main__":
+    main()

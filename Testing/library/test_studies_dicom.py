@@ -116,6 +116,21 @@ def test_shuffled_files_make_the_stack_again(tmp_path):
     assert "Name" not in str(study), "the patient's name stays where it is"
 
 
+def test_the_working_folder_has_a_name_too(tmp_path, monkeypatch):
+    write_stack(tmp_path / "case", pixels())
+    monkeypatch.chdir(tmp_path / "case")
+    assert read_study(".").name == "case"
+
+
+def test_odd_headers_are_read_without_a_word(tmp_path, recwarn):
+    for file in write_stack(tmp_path, pixels()):
+        content = file.read_bytes()
+        assert content.count(b"Maker ") == 1
+        file.write_bytes(content.replace(b"Maker ", b"M\xffker "))
+    assert same(read_study(tmp_path), pixels())
+    assert not recwarn.list
+
+
 def test_a_stack_stored_from_the_other_end_is_the_same_volume(tmp_path):
     files = write_stack(tmp_path, pixels()[::-1], GEOMETRY)
     assert len(files) == len(pixels())

@@ -56,9 +56,18 @@ def test_what_is_written_is_read_again(tmp_path, geometry, dtype, suffix):
 @given(geometry=geometries())
 def test_other_programs_see_the_same_grid(tmp_path, geometry):
     path = write_volume(tmp_path / "volume.nii.gz", values(geometry.shape, "int16"), geometry)
-    assert Geometry.of_sitk(sitk.ReadImage(str(path))).is_close(geometry, 2e-2)
-    file = nibabel.load(path)
-    assert np.allclose(file.get_sform(), file.get_qform(), atol=1e-3)
+    assert Geometry.of_sitk(sitk.ReadImage(str(path))).is_close(geometry, 1e-2)
+    to_ras = np.diag([-1.0, -1, 1])
+    assert np.allclose(nibabel.load(path).affine[:3, :3], to_ras @ geometry.matrix, atol=1e-4)
+    assert np.allclose(nibabel.load(path).affine[:3, 3], to_ras @ geometry.origin, atol=1e-4)
+
+
+def test_a_grid_turned_by_almost_half_a_turn_stays_where_it_is(tmp_path):
+    turned = Rotation.from_euler("x", 180 - 0.0625, degrees=True).as_matrix()
+    geometry = Geometry((10, 300, 300), (1.5, 1.5, 10.0), (0.0, 0.0, 0.0), tuple(turned.ravel().tolist()))
+    path = write_volume(tmp_path / "volume.nii.gz", np.zeros(geometry.shape, np.uint8), geometry)
+    for read in (read_study(path).geometry, Geometry.of_sitk(sitk.ReadImage(str(path)))):
+        assert read.is_close(geometry, 1e-2)
 
 
 @QUICK

@@ -31,6 +31,7 @@ def read_study(path: str | Path, labels: str | Path | None = None) -> Study:
     path = Path(path)
     if not path.exists():
         raise StudyError(f"There is no file or folder {path}; check its name.")
+    path = path.absolute()  # so that "." has a name, and a recipe can be followed from anywhere
     case = find_case(path)
     if case is None:
         study = _dicom_study(path)

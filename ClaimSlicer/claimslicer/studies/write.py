@@ -140,8 +140,9 @@ def _save_nifti(
     affine[:2] *= -1  # LPS to NIfTI's RAS
     image = nibabel.Nifti1Image(stored.T, affine, dtype=stored.dtype)
     header = image.header
+    # The sform alone: a qform's single-precision quaternion can turn a half-turned grid by 0.05°.
     image.set_sform(affine, code=1)
-    image.set_qform(affine, code=1)
+    image.set_qform(None, code=0)
     header.set_xyzt_units("mm")
     if encoding is not None:
         header.set_slope_inter(encoding.slope, encoding.intercept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -38,6 +39,13 @@ def read(path: Path) -> Study:
     there is no stack, no single right one (it lists what is there), or slices are missing.
     """
     folder = path if path.is_dir() else path.parent
+    with warnings.catch_warnings():
+        # pydicom warns of every value that strays from the standard, as scanners' do.
+        warnings.simplefilter("ignore", UserWarning)
+        return _read(path, folder)
+
+
+def _read(path: Path, folder: Path) -> Study:
     slices = _slices(folder, wanted=path if path.is_file() else None)
     if not slices:
         what = "is no volume or DICOM image" if path.is_file() else "holds no study that I can read"
@@ -67,10 +75,12 @@ def read(path: Path) -> Study:
 
 def _slices(folder: Path, wanted: Path | None) -> list[Slice]:
     """Return every MR image under ``folder`` once, whatever order and names the files have."""
-    import pydicom
-    from pydicom.errors import InvalidDicomError
-    from pydicom.misc import is_dicom
-
+    try:
+        import pydicom
+        from pydicom.errors import InvalidDicomError
+        from pydicom.misc import is_dicom
+    except ImportError as error:
+        raise StudyError("Reading DICOM needs pydicom; install it with pip install pydicom.") from error
     if wanted is not None and not is_dicom(wanted):
         return []
     found: dict[tuple[str, int], Slice] = {}

@@ -88,7 +88,8 @@ class Stack:
 
     def __str__(self) -> str:
         first = self.slices[0]
-        images = f"{len(self.slices)} images" if self.repeats else f"{len(self.slices)} slices"
+        count = len(self.slices)
+        images = f"{count} images" if self.repeats else "1 slice" if count == 1 else f"{count} slices"
         numbers = sorted({piece.series_number for piece in self.slices})
         series = f"series {numbers[0]}" if len(numbers) == 1 else f"series {numbers[0]}–{numbers[-1]}"
         return f"“{first.description or 'no description'}” ({first.kind}, {images}, {series})"

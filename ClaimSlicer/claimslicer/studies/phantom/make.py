@@ -171,7 +171,7 @@ def _paint(
     u, v, w = (c[0] for c in placement.coordinates(np.zeros(1), slice(None), slice(None)))
     body = Body.draw(settings.lv_radius + settings.rv_width, settings.lv_radius, body_rng)
     signal = body.paint(Canvas(u, v, w, look, sum(settings.spacing) / 2, field))
-    grain = look.texture * look.blood * (0.6 * field(4.0) + 0.8 * field(18.0))[inside]
+    grain = look.texture * look.blood * (0.35 * field(4.0) + 0.95 * field(25.0))[inside]
     fields = field(12.0)[inside], field(4.0)[inside]
     heart = _heart_signal(planes, signal[inside], fields, body_rng.uniform(0.5, 1.6), cut)
     share = np.maximum(planes.lv, planes.rv).mean(axis=0)

@@ -77,11 +77,11 @@ class PhantomAppearance:
     muscle: float = 160.0
     liver: float = 190.0
     lung: float = 68.0
-    noise: float = 13.0
+    noise: float = 10.5
     texture: float = 0.06
     slice_gain: float = 0.04
     shading: float = 0.5
-    acquired: float = 0.72
+    acquired: float = 0.75
 
     def __post_init__(self) -> None:
         for name in ("myocardium", "blood", "scar", "mvo", "fat", "muscle", "liver", "lung", "noise"):

@@ -64,7 +64,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` to write to; it becomes ``path`` when the block ends well.
 
     The temporary name keeps the suffixes of ``path``. Raises OutputError when the place can't be written;
-    whatever goes wrong, no temporary file is left and an older ``path`` stays as it was. Parent folders are made.
+    whatever goes wrong, no temporary file is left and an older ``path`` stays as it was.
+    Parent folders are made.
     """
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:

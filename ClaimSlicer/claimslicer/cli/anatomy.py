@@ -47,7 +47,7 @@ def anatomy(
         files = check_volume_outputs(out, inputs=inputs)
         if json_out is not None:
             files.append(check_output(json_out))
-            check_apart(files, inputs)
+            check_apart(files)
         scan, label_map = labelled_study(study, labels)
         frame = frame_of(scan, label_map, insertions, rule)
         facts = describe_frame(frame)

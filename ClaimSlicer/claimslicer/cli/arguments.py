@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from claimslicer.errors import AnatomyError, OutputError, SpecificationError, StudyError
-from claimslicer.outputs import check_output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,34 +125,25 @@ def parse_range(text: str) -> tuple[float, float]:
 
 
 def check_volume_outputs(
-    *paths: Path | None, inputs: Sequence[Path | None] = (), synthetic: bool = False
+    *paths: Path | None, inputs: Sequence[Path] = (), synthetic: bool = False
 ) -> list[Path]:
     """Prove before the work that volumes can be written to ``paths``; return the files that will be there.
 
-    Raises OutputError for a suffix that can't be written, a place that can't, a path given twice, and an
-    input in its place.
+    Raises OutputError for a name or place that can't be written, an input there, and a path given twice.
     """
-    from claimslicer.studies.synthetic import sidecar_path, split_suffix, with_token
-    from claimslicer.studies.write import WRITABLE
+    from claimslicer.studies.synthetic import sidecar_path
+    from claimslicer.studies.write import check_volume_path
 
-    files: list[Path] = []
-    for path in filter(None, paths):
-        target = check_output(with_token(path) if synthetic else path)
-        if split_suffix(target)[1].lower() not in WRITABLE:
-            raise OutputError(f"Can't write {path}: end its name in {' or '.join(WRITABLE)}.")
-        files += [target, sidecar_path(target)]
-    check_apart(files, inputs)
+    targets = [check_volume_path(path, synthetic=synthetic, inputs=inputs) for path in paths if path]
+    files = [*targets, *map(sidecar_path, targets)]
+    check_apart(files)
     return files
 
 
-def check_apart(files: Sequence[Path], inputs: Sequence[Path | None]) -> None:
-    """Raise OutputError where two outputs are one file, or an output is an input."""
+def check_apart(files: Sequence[Path]) -> None:
+    """Raise OutputError where two outputs are one file."""
     if len({file.absolute() for file in files}) < len(files):
         raise OutputError("Two results would go to the same file: give each a name of its own.")
-    for file in files:
-        for given in filter(None, inputs):
-            if file.exists() and given.exists() and file.samefile(given):
-                raise OutputError(f"{file} is an input and is never written over: choose another name.")
 
 
 @contextmanager

@@ -23,6 +23,8 @@ from claimslicer.cli.reporting import EventsOption, reporting
 from claimslicer.errors import SpecificationError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from claimslicer.anatomy import LVFrame
     from claimslicer.smile import ScarSpec
 
@@ -92,57 +94,51 @@ def smile(
             "seed": seed,
         }
         given = {name: value for name, value in fields.items() if value is not None}
-        base = None if spec is None else _read_spec(spec)
-        if not random:
-            base = _specification(base, given)
+        if random and (spec is not None or segments is not None):
+            raise SpecificationError("Give --random or the place of the scar (--segments, --spec), not both.")
+        asked = None if random else _asked_specification(spec, given)
         scan, label_map = labelled_study(study, labels)
         frame = frame_of(scan, label_map, insertions, rule)
-        wanted = _random_specification(frame, base, given) if random or base is None else base
-        scar = generate_scar(wanted, frame, existing=scar_of_labels(label_map))
+        existing = scar_of_labels(label_map)
+        wanted = asked or _drawn_specification(frame, existing, given)
+        scar = generate_scar(wanted, frame, existing=existing)
         recipe = make_recipe("smile", scan, wanted.to_dict(), seed=wanted.seed)
         write_volume(out, scar.labels * scar.added, scan.geometry, recipe=recipe, inputs=inputs)
         report.say(_sentence(wanted, scar.volume_ml, scar.mvo_volume_ml))
         report.wrote(out)
 
 
-def _read_spec(path: Path) -> ScarSpec:
+def _asked_specification(spec: Path | None, given: dict[str, Any]) -> ScarSpec:
+    """Return what the command line asks for, on top of the file ``spec`` where there is one."""
     from claimslicer.smile import ScarSpec
 
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecificationError(f"Can't read the scar specification {path}: check the file.") from error
-    return ScarSpec.from_yaml(text)
-
-
-def _specification(base: ScarSpec | None, given: dict[str, Any]) -> ScarSpec:
-    """Return what the command line asks for, on top of ``base`` where there is one."""
-    from claimslicer.smile import ScarSpec
-
-    if base is None:
+    if spec is None:
         if "segments" not in given:
-            raise SpecificationError(
-                "Say where the scar shall be: --segments 5,6,11, --spec FILE or --random."
-            )
+            raise SpecificationError("Say where the scar goes: --segments 5,6,11, --spec FILE or --random.")
         return ScarSpec(**given)
-    amounts = {"volume_ml", "percent"}
-    dropped = dict.fromkeys(amounts) if amounts & given.keys() else {}
-    return dataclasses.replace(base, **{**dropped, **given})
+    try:
+        base = ScarSpec.from_yaml(spec.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecificationError(f"Can't read the scar specification {spec}: check the file.") from error
+    return _with_fields(base, given)
 
 
-def _random_specification(frame: LVFrame, base: ScarSpec | None, given: dict[str, Any]) -> ScarSpec:
-    """Draw a specification; what the command line or ``base`` names is kept."""
-    import numpy as np
+def _drawn_specification(frame: LVFrame, existing: np.ndarray, given: dict[str, Any]) -> ScarSpec:
+    """Draw a specification that ``existing`` scar leaves room for; what the command line names is kept."""
+    from numpy.random import default_rng
 
     from claimslicer.smile import random_spec
 
-    if base is not None or "segments" in given:
-        raise SpecificationError(
-            "Give either --random or the place of the scar (--segments, --spec), not both."
-        )
     seed = given.get("seed", 0)
-    drawn = random_spec(frame, np.random.default_rng(seed))
-    return _specification(drawn, {**given, "seed": seed})
+    drawn = random_spec(frame, default_rng(seed), existing=existing)
+    return _with_fields(drawn, {**given, "seed": seed})
+
+
+def _with_fields(base: ScarSpec, given: dict[str, Any]) -> ScarSpec:
+    """Return ``base`` with some fields replaced; a new volume or percentage drops the old one."""
+    amounts = {"volume_ml", "percent"}
+    dropped = dict.fromkeys(amounts) if amounts & given.keys() else {}
+    return dataclasses.replace(base, **{**dropped, **given})
 
 
 def _sentence(spec: ScarSpec, volume_ml: float, mvo_ml: float) -> str:

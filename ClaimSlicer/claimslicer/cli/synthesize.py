@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -33,8 +33,16 @@ def synthesize(
         typer.Option("--sampler", help="repaint is the published, slow one."),
     ] = "dpm",
     texture: Annotated[
-        str | None, typer.Option("--texture", help="Texture of the scar.", show_default=False)
+        str | None,
+        typer.Option(
+            "--texture",
+            help="faint, medium, bright, or the median grey level in remote SDs; else from a like heart.",
+            show_default=False,
+        ),
     ] = None,
+    repaint_existing: Annotated[
+        bool, typer.Option("--repaint-existing", help="Paint over scar that the study already has.")
+    ] = False,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
     difference: Annotated[
@@ -63,11 +71,12 @@ def synthesize(
             sampler=sampler,
             num_inference_steps=steps,
             texture=texture,
+            repaint_existing=repaint_existing,
             seed=seed,
             device=device,
             events=report.events,
         )
-        marks = {"recipe": result.recipe, "synthetic": True, "inputs": inputs}
+        marks: dict[str, Any] = {"recipe": result.recipe, "synthetic": True, "inputs": inputs}
         with all_or_none(files):
             written = [write_volume(out, result.image, scan.geometry, encoding=scan.encoding, **marks)]
             if difference is not None:

@@ -1,0 +1,221 @@
+"""What each command gives: files, events, exit codes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from claimslicer import __version__
+from claimslicer.labels import Label, myocardium_mask
+from claimslicer.models.registry import list_models
+from claimslicer.studies import Study, read_study, write_volume
+from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
+from cli_runner import Cli, files_under, run_here
+
+
+@pytest.fixture(scope="module")
+def phantom() -> Study:
+    """Return a heart with a scar."""
+    return make_phantom(PhantomSettings(scar=PhantomScar(volume_ml=9.0))).study
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory, phantom) -> Path:
+    """Return the phantom as a file, with labels beside it."""
+    path = tmp_path_factory.mktemp("case") / "heart.nii.gz"
+    write_volume(path, phantom.image, phantom.geometry)
+    write_volume(path.with_name("heart_labels.nii.gz"), phantom.labels, phantom.geometry)
+    return path
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys) -> Cli:
+    """Return a function that runs the command line here."""
+    return lambda *arguments: run_here(monkeypatch, capsys, *arguments)
+
+
+@pytest.fixture
+def shipped_weights() -> None:
+    """Skip where the package was copied without its weights."""
+    if {model.weights.stem for model in list_models() if model.shipped} != {"synthesis", "segmentation"}:
+        pytest.skip("no weights are in this copy of the package")
+
+
+def test_anatomy_covers_the_wall(cli, case, tmp_path, phantom):
+    """Every wall voxel has a segment, and the frame's ml are those of the map."""
+    assert cli("anatomy", case, "--out", tmp_path / "aha.nii.gz", "--json", tmp_path / "frame.json").code == 0
+    segments = read_array(tmp_path / "aha.nii.gz")
+    assert np.array_equal(segments > 0, myocardium_mask(phantom.labels))
+    frame = json.loads((tmp_path / "frame.json").read_text(encoding="utf-8"))
+    assert frame["settings"]["insertions_source"] == "rv-label"
+    total = sum(frame["segments_ml"].values())
+    assert total == pytest.approx((segments > 0).sum() * phantom.geometry.voxel_volume_ml, abs=0.01)
+
+
+def test_given_insertions_turn_the_model(cli, case, tmp_path):
+    """The points that one call found give the same map when handed to another; exchanged ones don't."""
+    assert cli("anatomy", case, "--out", tmp_path / "a.nii.gz", "--json", tmp_path / "a_frame.json").code == 0
+    frame = json.loads((tmp_path / "a_frame.json").read_text(encoding="utf-8"))
+    points = frame["settings"]["insertions_lps_mm"]
+    anterior, inferior = (",".join(map(str, points[name])) for name in ("anterior", "inferior"))
+    outcome = cli("anatomy", case, "--insertions", anterior, inferior, "--out", tmp_path / "b.nii.gz")
+    assert outcome.code == 0
+    assert "were given" in outcome.out
+    assert np.array_equal(read_array(tmp_path / "a.nii.gz"), read_array(tmp_path / "b.nii.gz"))
+    assert cli("anatomy", case, "--insertions", inferior, anterior, "--out", tmp_path / "c.nii.gz").code == 2
+
+
+def test_smile_gives_the_asked_volume(cli, case, tmp_path, phantom):
+    """The mask is new scar of the asked ml in the wall; the study's own scar is not in it."""
+    asked = ["--segments", "10,11,15", "--volume-ml", "4", "--mvo", "0.25", "--seed", "3"]
+    outcome = cli("smile", case, *asked, "--out", tmp_path / "mask.nii.gz")
+    assert outcome.code == 0
+    mask = read_array(tmp_path / "mask.nii.gz")
+    voxel_ml = phantom.geometry.voxel_volume_ml
+    assert (mask > 0).sum() * voxel_ml == pytest.approx(4.0, abs=voxel_ml)
+    assert (mask == 2).sum() * voxel_ml == pytest.approx(1.0, abs=voxel_ml)
+    assert (phantom.labels[mask > 0] == Label.MYOCARDIUM).all()
+
+
+def test_smile_from_yaml_with_an_option_on_top(cli, case, tmp_path):
+    """The option's volume takes the place of the file's percentage."""
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("segments: [10, 11]\npercent: 5\npattern: mid-wall\nseed: 8\n", encoding="utf-8")
+    out = tmp_path / "mask.nii.gz"
+    assert cli("smile", case, "--spec", spec, "--volume-ml", "1.5", "--out", out).code == 0
+    recipe = json.loads((tmp_path / "mask.json").read_text(encoding="utf-8"))
+    settings = recipe["settings"]
+    assert (settings["volume_ml"], settings["pattern"], settings["seed"]) == (1.5, "mid-wall", 8)
+    assert "percent" not in settings
+
+
+def test_random_smile_follows_its_seed(cli, case, tmp_path):
+    """Same seed, same mask; another seed, another mask."""
+    masks = []
+    for name, seed in (("a", 5), ("b", 5), ("c", 6)):
+        assert cli("smile", case, "--random", "--seed", seed, "--out", tmp_path / f"{name}.nii.gz").code == 0
+        masks.append(read_array(tmp_path / f"{name}.nii.gz"))
+    assert np.array_equal(masks[0], masks[1])
+    assert not np.array_equal(masks[0], masks[2])
+
+
+def test_quantify_writes_a_report(cli, case, tmp_path, phantom):
+    """Page, tables and pictures; the numbers are those of the labels; against itself the Dice is 1."""
+    labels = case.with_name("heart_labels.nii.gz")
+    arguments = ["--labels", labels, "--reference", labels, "--out", tmp_path / "report"]
+    assert cli("quantify", case, *arguments).code == 0
+    written = files_under(tmp_path / "report")
+    assert {"report.html", "report.json", "totals.csv", "segments.csv", "agreement.csv", "slices.png"} <= set(
+        written
+    )
+    record = json.loads(written["report.json"])
+    assert record["quantification"]["infarct_ml"] == pytest.approx(9.0, abs=0.02)
+    assert all(row["dice"] == 1 for row in record["agreement"]["regions"])
+
+
+def test_events_are_json_lines_and_nothing_else(cli, case, tmp_path):
+    """With ``--events -`` standard output is for programs, standard error for people."""
+    outcome = cli("anatomy", case, "--out", tmp_path / "aha.nii.gz", "--events", "-")
+    events = [json.loads(line) for line in outcome.out.splitlines()]
+    assert [event["event"] for event in events][:: len(events) - 1] == ["started", "finished"]
+    assert "Wrote" in outcome.err
+
+
+def test_events_tell_of_failure(cli, tmp_path):
+    """A program that reads the file learns the sentence and the exit code."""
+    outcome = cli(
+        "segment", tmp_path / "nowhere", "--out", tmp_path / "x.nii.gz", "--events", tmp_path / "log"
+    )
+    assert outcome.code == 2
+    last = json.loads((tmp_path / "log").read_text(encoding="utf-8").splitlines()[-1])
+    assert (last["event"], last["exit_code"]) == ("failed", 2)
+    assert last["message"] in outcome.err
+
+
+def test_events_to_a_place_that_cannot_be_written(cli, case, tmp_path):
+    """It is refused before the work."""
+    outcome = cli("anatomy", case, "--out", tmp_path / "a.nii.gz", "--events", tmp_path / "no" / "log")
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert files_under(tmp_path) == {}
+
+
+@pytest.mark.usefixtures("shipped_weights")
+def test_the_whole_path(cli, case, tmp_path, phantom):
+    """Mask, image, segmentation: only the mask's voxels change, marks are there, labels come out."""
+    mask, image = tmp_path / "mask.nii.gz", tmp_path / "image.nii.gz"
+    assert cli("smile", case, "--segments", "10,11", "--volume-ml", "5", "--out", mask).code == 0
+    painted = ["--scar", mask, "--out", image, "--difference", tmp_path / "difference.nii.gz"]
+    outcome = cli("synthesize", case, *painted, "--steps", "2", "--device", "cpu")
+    assert outcome.code == 0, outcome
+    image = tmp_path / "image_synthetic.nii.gz"
+    assert str(image) in outcome.out
+    result = read_study(image)
+    assert result.synthetic
+    assert result.image.dtype == phantom.image.dtype
+    changed = result.image != phantom.image
+    assert changed.any()
+    assert not (changed & (read_array(mask) == 0)).any()
+    outcome = cli("segment", image, "--out", tmp_path / "found.nii.gz", "--device", "cpu")
+    assert outcome.code == 0, outcome
+    assert set(np.unique(read_array(tmp_path / "found.nii.gz"))) <= {0, 1, 2, 3, 4}
+
+
+@pytest.mark.usefixtures("shipped_weights")
+def test_demo(cli, tmp_path):
+    """Every result and the report are there."""
+    outcome = cli("demo", "--out", tmp_path / "demo", "--device", "cpu")
+    assert outcome.code == 0, outcome
+    written = files_under(tmp_path / "demo")
+    assert {"report.html", "image_synthetic.nii.gz", "segmentation.nii.gz", "scar.nii.gz"} <= set(written)
+    assert str(tmp_path / "demo" / "report.html") in outcome.out
+
+
+def test_models_without_any(cli, tmp_path, monkeypatch):
+    """An empty registry is said to be empty, and the demo says what is missing before any work."""
+    monkeypatch.setenv("CLAIM_MODELS", str(tmp_path / "models"))
+    monkeypatch.setattr("claimslicer.models.registry.SHIPPED", tmp_path / "shipped")
+    assert "no models" in cli("models", "list").out
+    outcome = cli("demo", "--out", tmp_path / "demo")
+    assert outcome.code == 2
+    assert "synthesis model" in outcome.err
+    outcome = cli("doctor")
+    assert outcome.code == 2
+    assert "weights are missing" in outcome.err
+
+
+def test_models_show_of_an_unknown_one(cli):
+    """One sentence."""
+    outcome = cli("models", "show", "nobody")
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["smile"], ["segment", "--nonsense"]])
+def test_wrong_usage_is_bad_input(cli, arguments):
+    """Unknown commands and options, missing arguments."""
+    outcome = cli(*arguments)
+    assert outcome.code == 2
+    assert "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize("module", ["claimslicer", "claimslicer.cli.main"])
+def test_it_runs_as_a_module(module):
+    """``python -m`` is the command."""
+    ended = subprocess.run(
+        [sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.split() == ["claim-slicer", __version__]
+
+
+def test_help_loads_nothing_heavy():
+    """Start-up is quick because torch and its like wait until they are needed."""
+    heavy = {"torch", "SimpleITK", "matplotlib", "skimage", "monai", "scipy", "nibabel", "numpy"}
+    program = f"import sys, claimslicer.cli.main; print(*({heavy} & set(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == ""
+
+
+def read_array(path: Path) -> np.ndarray:
+    """Return a volume's values, (z, y, x)."""
+    return read_study(path).image

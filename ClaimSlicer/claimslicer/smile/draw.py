@@ -13,9 +13,9 @@ from claimslicer.errors import SpecificationError
 from claimslicer.smile.spec import ScarSpec, Texture
 
 SEGMENT_WEIGHTS: Mapping[int, float] = {
-    **{1: 3.0, 2: 5.0, 3: 6.0, 4: 9.5, 5: 5.0, 6: 2.5},
-    **{7: 6.5, 8: 8.0, 9: 7.0, 10: 8.0, 11: 3.5, 12: 4.5},
-    **{13: 8.0, 14: 10.0, 15: 9.0, 16: 5.0, 17: 5.0},
+    **{1: 3.5, 2: 3.5, 3: 6.0, 4: 8.5, 5: 5.0, 6: 3.0},
+    **{7: 7.5, 8: 9.0, 9: 6.0, 10: 7.5, 11: 3.5, 12: 3.5},
+    **{13: 10.5, 14: 10.0, 15: 8.5, 16: 4.5, 17: 5.0},
 }
 """Share of infarct that lies in each segment, in %, mean of the 57 EMIDEC patients; 17, that those studies
 do not show, is drawn about as often as the apical segments for its size."""
@@ -36,13 +36,13 @@ class ScarPrior:
     """
 
     pattern: str = "ischaemic"
-    extent_shape: float = 3.0
-    extent_scale: float = 7.2
+    extent_shape: float = 2.7
+    extent_scale: float = 7.4
     extent_range: tuple[float, float] = (2.0, 55.0)
     foci: tuple[float, ...] = (0.8, 0.16, 0.04)
     fill: float = 0.09
     fill_spread: float = 0.2
-    same_territory: float = 4.0
+    same_territory: float = 5.0
     segment_weights: Mapping[int, float] = field(default_factory=lambda: dict(SEGMENT_WEIGHTS))
     shallow: float = 0.35
     shallow_below: float = 20.0

@@ -61,7 +61,9 @@ def generate_scar(spec: ScarSpec, frame: LVFrame, existing: np.ndarray | None = 
     Raises :class:`SpecificationError` when a segment is not in the study, when the segments and the range
     cannot hold the asked volume, and when ``existing`` does not fit the frame.
     """
-    voxel_ml, voxel_mm = frame.geometry.voxel_volume_ml, max(frame.geometry.spacing[:2])
+    voxel_ml = frame.geometry.voxel_volume_ml
+    # The larger spacing inside a slice: slices are thicker than that.
+    voxel_mm = sorted(frame.geometry.spacing)[1]
     wall = wall_of(frame)
     taken = _existing_points(existing, frame, wall)
     candidates = _candidates(spec, wall, taken)

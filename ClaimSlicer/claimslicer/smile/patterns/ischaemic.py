@@ -4,7 +4,7 @@ import numpy as np
 
 from claimslicer.smile.bed import Bed
 
-WAVEFRONT = 0.5
+WAVEFRONT = 0.4
 """How much centrality the front loses on its way through the wall, in a bed of which all is asked for."""
 IRREGULARITY = 0.06
 POROSITY = 0.30

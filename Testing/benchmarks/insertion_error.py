@@ -106,7 +106,8 @@ def main() -> None:
     print("study      part      sure  anterior  inferior  confidence")
     for o in outcomes:
         print(
-            f"{o.case}  {o.part:9s} {o.sure}     {o.anterior:+6.1f}    {o.inferior:+6.1f}    {o.confidence:.2f}"
+            f"{o.case}  {o.part:9s} {o.sure}     "
+            f"{o.anterior:+6.1f}    {o.inferior:+6.1f}    {o.confidence:.2f}"
         )
     print()
     for part in ("tuned", "held-out", "later"):

@@ -1,5 +1,6 @@
 """Bull's-eyes and montages: what is drawn, where, and that synthetic things say so."""
 
+import dataclasses
 import io
 import itertools
 
@@ -71,6 +72,7 @@ def test_nothing_at_all_is_drawn_without_a_division_by_zero():
     [
         (0.0, 0, "0"),
         (0.001, 1, "<1"),
+        (0.005, 1, "<1"),
         (0.25, 1, "25"),
         (0.26, 2, "26"),
         (0.5, 2, "50"),
@@ -82,6 +84,11 @@ def test_transmurality_classes_have_their_colours(value, place, text):
     figure = transmurality_bullseye({8: value})
     assert fills(figure)[8] == style.CLASS_COLOURS[place]
     assert text in texts(figure)
+
+
+def test_traces_stay_pale():
+    assert volume_bullseye({1: 0.02}).axes[1].get_xlim() == (0.0, 1.0)
+    assert difference_bullseye({1: -0.02}).axes[1].get_xlim() == (-1.0, 1.0)
 
 
 def test_class_colours_darken_and_texts_stay_readable():
@@ -109,21 +116,21 @@ def test_view_shows_heart_slices_only_in_millimetres(ventricle):
     heart = labels > 0
     heart = heart.copy()
     heart[[0, 4]] = False
-    view = view_of(image, heart, geometry, apex_first=True)
+    view = view_of(image, heart, geometry.spacing[:2], apex_first=True)
     assert view.slices == (5, 3, 2, 1)
-    assert view_of(image, heart, geometry).slices == (1, 2, 3, 5)
+    assert view_of(image, heart, geometry.spacing[:2]).slices == (1, 2, 3, 5)
     _, width, height, _ = view.extent
     # The wall is 64 mm across on both axes, whatever the pixels; the image ends 6 mm outside it.
     assert width == pytest.approx(76, abs=2) and height == pytest.approx(76, abs=2)
     assert view.window[0] < view.window[1]
 
 
-def test_view_refuses_an_empty_heart_and_other_shapes(ventricle):
+def test_montage_refuses_an_empty_heart_and_other_shapes(ventricle):
     image, labels, geometry = ventricle
     with pytest.raises(StudyError, match="no heart"):
-        view_of(image, np.zeros(labels.shape, bool), geometry)
+        slice_montage(image, np.zeros_like(labels), geometry)
     with pytest.raises(StudyError, match="different shapes"):
-        view_of(image, labels[1:] > 0, geometry)
+        slice_montage(image, labels[1:], geometry)
 
 
 def test_slice_montage_has_two_panels_a_slice_on_one_window(ventricle):
@@ -166,3 +173,19 @@ def test_save_png_writes_whole_files(tmp_path):
     path = style.save_png(volume_bullseye({1: 1.0}), tmp_path / "a.png")
     assert Image.open(path).format == "PNG"
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_slices_may_lie_along_another_axis(ventricle):
+    image, labels, geometry = ventricle
+    turned = dataclasses.replace(
+        geometry,
+        shape=(geometry.shape[2], geometry.shape[1], geometry.shape[0]),
+        spacing=geometry.spacing[::-1],
+    )
+    swapped = [np.swapaxes(array, 0, 2) for array in (image, labels)]
+    straight, across = slice_montage(image, labels, geometry), slice_montage(*swapped, turned, slice_axis=2)
+    assert len(straight.axes) == len(across.axes)
+    for a, b in zip(straight.axes, across.axes, strict=True):
+        assert (a.images[0].get_array() == b.images[0].get_array().T).all()
+        _, width, height, _ = a.images[0].get_extent()
+        assert (height, width) == pytest.approx(b.images[0].get_extent()[1:3])

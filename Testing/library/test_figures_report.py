@@ -124,7 +124,7 @@ def test_files_beside_the_page_hold_the_numbers(full_report):
     assert float(infarct["Difference"]) == pytest.approx(measured.infarct_ml - theirs.infarct_ml)
     with (path.parent / "agreement.csv").open(encoding="utf-8", newline="") as stream:
         agreement = {r["Region"]: r for r in csv.DictReader(stream)}
-    assert 0.3 < float(agreement["Infarct, MVO included (3 ∪ 4)"]["Dice"]) < 0.8
+    assert 0.3 < float(agreement["Infarct with MVO (3 ∪ 4)"]["Dice"]) < 0.8
     assert agreement["MVO (4)"]["Dice"] == "1.0" and agreement["MVO (4)"]["Dice, empty left out"] == ""
 
 

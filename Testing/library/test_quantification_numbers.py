@@ -13,6 +13,7 @@ from claimslicer.studies import Geometry
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+ARRAYS = ("myocardium", "cavity", "longitudinal", "circumferential", "transmural", "segments")
 SPACINGS = [(1.0, 1.0, 8.0), (1.4, 1.4, 13.0), (0.9, 1.6, 5.0)]
 
 
@@ -93,9 +94,25 @@ def test_segments_sum_to_the_whole(seed, share):
 def test_flipped_slices_give_the_same_numbers():
     labels, frame = make_ventricle()
     labels = with_wedge(labels, frame, 15, 0.6)
-    arrays = ("myocardium", "cavity", "longitudinal", "circumferential", "transmural", "segments")
-    flipped = dataclasses.replace(frame, **{name: getattr(frame, name)[::-1] for name in arrays})
+    flipped = dataclasses.replace(frame, **{name: getattr(frame, name)[::-1] for name in ARRAYS})
     assert quantify(labels[::-1], frame.geometry, flipped) == quantify(labels, frame.geometry, frame)
+
+
+def test_slices_along_another_axis_give_the_same_numbers():
+    labels, frame = make_ventricle((0.9, 1.6, 5.0))
+    labels = with_wedge(labels, frame, 10, 0.6)
+    z, y, x = frame.geometry.shape
+    sx, sy, sz = frame.geometry.spacing
+    turned = dataclasses.replace(
+        frame,
+        geometry=Geometry((y, x, z), (sz, sx, sy)),
+        slice_axis=2,
+        **{name: np.moveaxis(getattr(frame, name), 0, 2) for name in ARRAYS},
+    )
+    original = quantify(labels, frame.geometry, frame)
+    result = quantify(np.moveaxis(labels, 0, 2), turned.geometry, turned)
+    for a, b in zip(original.segments, result.segments, strict=True):
+        assert dataclasses.astuple(a) == pytest.approx(dataclasses.astuple(b))
 
 
 def test_an_open_ring_has_no_chords_in_its_gap():

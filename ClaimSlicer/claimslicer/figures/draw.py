@@ -29,23 +29,25 @@ def volume_bullseye(
     values: SegmentValues,
     *,
     title: str = "Infarct volume",
-    label: str = "Infarct per segment (ml)",
+    quantity: str = "Infarct per segment",
+    unit: str = "ml",
     maximum: float | None = None,
     decimals: int = 1,
     synthetic: bool = False,
 ) -> Figure:
     """Draw an amount per segment, with its number in it and a colour bar from 0 to ``maximum``.
 
-    ``maximum`` defaults to the largest value; give it to put several bull's-eyes on one scale.
+    ``maximum`` defaults to the largest value, but no less than 1, so that traces look like traces; give it to
+    put several bull's-eyes on one scale.
     """
     numbers = _measured(values)
-    top = maximum if maximum is not None else max([*numbers.values(), 0.0])
-    colours = ScalarMappable(Normalize(0.0, top if top > 0 else 1.0), style.amount_map())
-    total = f"Sum of the segments: {sum(numbers.values()):.{decimals}f}" if numbers else "Not measured"
+    top = maximum or max([*numbers.values(), 1.0])
+    colours = ScalarMappable(Normalize(0.0, top), style.amount_map())
+    total = f"Sum of the segments: {sum(numbers.values()):.{decimals}f} {unit}" if numbers else "Not measured"
     figure = style.new_figure(*_SIZE, synthetic=synthetic)
     style.heading(figure, title, total)
     _fill(figure, numbers, colours, lambda v: f"{v:.{decimals}f}" if v else "0")
-    _colour_bar(figure, colours, label)
+    _colour_bar(figure, colours, f"{quantity} ({unit})")
     return figure
 
 
@@ -53,24 +55,28 @@ def difference_bullseye(
     values: SegmentValues,
     *,
     title: str = "Difference of infarct volume",
-    label: str = "Measured − reference per segment (ml)",
+    quantity: str = "Measured − reference per segment",
+    unit: str = "ml",
     limit: float | None = None,
     decimals: int = 1,
     synthetic: bool = False,
 ) -> Figure:
     """Draw a signed difference per segment on a diverging scale from −``limit`` to ``limit``.
 
-    ``limit`` defaults to the largest absolute difference.
+    ``limit`` defaults to the largest absolute difference, but no less than 1, so that traces stay pale.
     """
     numbers = _measured(values)
-    reach = limit if limit is not None else max([*(abs(v) for v in numbers.values()), 0.0])
-    reach = reach if reach > 0 else 1.0
+    reach = limit or max([*(abs(v) for v in numbers.values()), 1.0])
     colours = ScalarMappable(TwoSlopeNorm(0.0, -reach, reach), style.DIFFERENCE_MAP)
-    total = f"Sum of the segments: {_signed(sum(numbers.values()), decimals)}" if numbers else "Not measured"
+    total = (
+        f"Sum of the segments: {_signed(sum(numbers.values()), decimals)} {unit}"
+        if numbers
+        else "Not measured"
+    )
     figure = style.new_figure(*_SIZE, synthetic=synthetic)
     style.heading(figure, title, total)
     _fill(figure, numbers, colours, lambda v: _signed(v, decimals))
-    _colour_bar(figure, colours, label)
+    _colour_bar(figure, colours, f"{quantity} ({unit})")
     return figure
 
 
@@ -156,7 +162,7 @@ def _measured(values: SegmentValues) -> dict[int, float]:
 
 def _percent(value: float) -> str:
     """Whole percent, but never "0" for what isn't nothing."""
-    return "<1" if 0 < value < 0.5 else f"{value:.0f}"
+    return "<1" if 0 < value < 1 else f"{value:.0f}"
 
 
 def _signed(value: float, decimals: int) -> str:

@@ -56,26 +56,26 @@ class View:
 
 
 def view_of(
-    image: np.ndarray, heart: np.ndarray, geometry: Geometry, *, apex_first: bool | None = None
+    image: np.ndarray,
+    heart: np.ndarray,
+    pixel_mm: tuple[float, float],
+    *,
+    apex_first: bool | None = None,
 ) -> View:
     """Choose the slices that hold ``heart`` (bool), a box around it, and one window for all of them.
 
-    Where ``apex_first`` is known, the base comes first. Raises StudyError where ``heart`` is empty.
+    Both arrays are (slice, row, column), ``pixel_mm`` is a pixel's width and height. Where ``apex_first`` is
+    known, the base comes first. Raises StudyError where ``heart`` is empty.
     """
-    if image.shape != heart.shape or image.shape != geometry.shape:
-        raise StudyError(f"The image {image.shape} and the labels {heart.shape} have different shapes.")
     if not heart.any():
         raise StudyError("The labels hold no heart, so there is no slice to show.")
-    spacing_x, spacing_y, _ = geometry.spacing
     slices = [int(z) for z in np.flatnonzero(heart.any(axis=(1, 2)))]
-    rows = _span(np.any(heart, axis=(0, 2)), MARGIN_MM / spacing_y)
-    columns = _span(np.any(heart, axis=(0, 1)), MARGIN_MM / spacing_x)
+    rows = _span(np.any(heart, axis=(0, 2)), MARGIN_MM / pixel_mm[1])
+    columns = _span(np.any(heart, axis=(0, 1)), MARGIN_MM / pixel_mm[0])
     shown = image[slices, rows, columns]
     low, high = (float(v) for v in np.percentile(shown, (1.0, 99.5)))
     ordered = slices[::-1] if apex_first else slices
-    return View(
-        tuple(ordered), rows, columns, (spacing_x, spacing_y), (low, high if high > low else low + 1.0)
-    )
+    return View(tuple(ordered), rows, columns, pixel_mm, (low, high if high > low else low + 1.0))
 
 
 def slice_montage(
@@ -86,14 +86,20 @@ def slice_montage(
     reference: np.ndarray | None = None,
     title: str = "Labels on the image",
     apex_first: bool | None = None,
+    slice_axis: int = 0,
     synthetic: bool = False,
 ) -> Figure:
     """Draw each slice with heart plain, and under it with the contours of wall, infarct and MVO.
 
-    All arrays are (z, y, x). The infarct of a ``reference`` is drawn as a dashed white contour.
+    All arrays are (z, y, x), cut along ``slice_axis``. The infarct of a ``reference`` is drawn as a dashed
+    white contour. Raises StudyError where the labels hold no heart or the shapes differ.
     """
+    image, labels = (_slices_first(a, geometry, slice_axis) for a in (image, labels))
     heart = (labels == Label.CAVITY) | myocardium_mask(labels)
-    view = view_of(image, heart, geometry, apex_first=apex_first)
+    view = view_of(image, heart, _pixel_mm(geometry, slice_axis), apex_first=apex_first)
+    their_infarct = None
+    if reference is not None:
+        their_infarct = infarct_mask(_slices_first(reference, geometry, slice_axis))
     figure, blocks = _grid(view, ("Image", "Labels"), title, _subtitle(view, apex_first), synthetic)
     for z, (plain, overlay) in zip(view.slices, blocks, strict=True):
         _show(plain, image, z, view)
@@ -102,9 +108,9 @@ def slice_montage(
             _corner(plain, style.SYNTHETIC_TEXT, style.SYNTHETIC)
         _show(overlay, image, z, view)
         _outline(overlay, labels, z, view)
-        if reference is not None:
-            _contour(overlay, infarct_mask(reference), z, view, style.REFERENCE, width=1.1, line="dashed")
-    _legend(figure, labels, reference)
+        if their_infarct is not None:
+            _contour(overlay, their_infarct, z, view, style.REFERENCE, width=1.1, line="dashed")
+    _legend(figure, bool((labels == Label.MVO).any()), their_infarct is not None)
     return figure
 
 
@@ -117,16 +123,18 @@ def synthesis_montage(
     heart: np.ndarray | None = None,
     title: str = "Original, synthetic and their difference",
     apex_first: bool | None = None,
+    slice_axis: int = 0,
 ) -> Figure:
     """Draw, for each slice, the original, the synthetic image and synthetic − original.
 
-    All arrays are (z, y, x). ``scar`` (non-zero inside) is outlined on the original; ``heart`` (bool) chooses
-    the slices and the box, by default the scar's, and is outlined on the difference, which has one symmetric
-    range for all slices.
+    All arrays are (z, y, x), cut along ``slice_axis``. ``scar`` (non-zero inside) is outlined on the
+    original; ``heart`` (bool) chooses the slices and the box, by default the scar's, and is outlined on the
+    difference, which has one symmetric range for all slices.
     """
-    view = view_of(
-        original, scar != 0 if heart is None else heart | (scar != 0), geometry, apex_first=apex_first
-    )
+    original, synthetic, scar = (_slices_first(a, geometry, slice_axis) for a in (original, synthetic, scar))
+    heart = None if heart is None else _slices_first(heart, geometry, slice_axis)
+    shown = scar != 0 if heart is None else heart | (scar != 0)
+    view = view_of(original, shown, _pixel_mm(geometry, slice_axis), apex_first=apex_first)
     difference = synthetic.astype(np.float64) - original.astype(np.float64)
     reach = float(np.abs(difference).max()) or 1.0
     rows = ("Original", "Synthetic", "Difference")
@@ -155,6 +163,20 @@ def synthesis_montage(
     bar.set_label(f"Synthetic − original, −{reach:.4g} to {reach:.4g} in the image's grey levels", fontsize=9)
     bar.ax.tick_params(labelsize=8.5, length=2)
     return figure
+
+
+def _slices_first(array: np.ndarray, geometry: Geometry, slice_axis: int) -> np.ndarray:
+    if array.shape != geometry.shape:
+        raise StudyError(
+            f"An image or label map {array.shape} and its study {geometry.shape} have different shapes."
+        )
+    return np.moveaxis(array, slice_axis, 0)
+
+
+def _pixel_mm(geometry: Geometry, slice_axis: int) -> tuple[float, float]:
+    """Width and height of a pixel of the slices."""
+    height, width = np.delete(geometry.spacing_zyx, slice_axis)
+    return float(width), float(height)
 
 
 def _span(used: np.ndarray, margin: float) -> slice:
@@ -264,15 +286,15 @@ def _subtitle(view: View, apex_first: bool | None) -> str:
     return f"Slice/slices in the study{order} · {width_mm:.0f} mm wide · grey window {low:.4g} to {high:.4g}"
 
 
-def _legend(figure: Figure, labels: np.ndarray, reference: np.ndarray | None) -> None:
+def _legend(figure: Figure, has_mvo: bool, has_reference: bool) -> None:
     handles: list[Line2D | Patch] = [
         Line2D([], [], color=style.ENDOCARDIUM, label="Endocardium"),
         Line2D([], [], color=style.EPICARDIUM, label="Epicardium"),
         _patch(style.INFARCT, "Infarct"),
     ]
-    if (labels == Label.MVO).any():
+    if has_mvo:
         handles.append(_patch(style.MVO, "MVO"))
-    if reference is not None:
+    if has_reference:
         handles.append(Line2D([], [], color=style.REFERENCE, linestyle="dashed", label="Reference infarct"))
     legend = figure.legend(
         handles=handles, loc="lower center", ncols=len(handles), fontsize=9, frameon=True, facecolor="#555555"

@@ -27,7 +27,7 @@ _TOTALS = (
 _REGIONS: Mapping[str, str] = {
     "cavity": "LV cavity",
     "myocardium": "LV myocardium",
-    "infarct": "Infarct, MVO included (3 ∪ 4)",
+    "infarct": "Infarct with MVO (3 ∪ 4)",
     "mi": "Infarct without MVO (3)",
     "mvo": "MVO (4)",
 }
@@ -56,11 +56,18 @@ def labels_section(
     text: str = "",
     reference: np.ndarray | None = None,
     apex_first: bool | None = None,
+    slice_axis: int = 0,
     synthetic: bool = False,
 ) -> Section:
     """Show label map on image, slice by slice; arrays are (z, y, x). ``name`` names the PNG."""
     figure = slice_montage(
-        image, labels, geometry, reference=reference, title=title, apex_first=apex_first, synthetic=synthetic
+        image,
+        labels,
+        geometry,
+        reference=reference,
+        apex_first=apex_first,
+        slice_axis=slice_axis,
+        synthetic=synthetic,
     )
     caption = "Each slice plain, and with the contours of the wall, infarct and MVO."
     if reference is not None:
@@ -79,9 +86,12 @@ def synthesis_section(
     text: str = "",
     heart: np.ndarray | None = None,
     apex_first: bool | None = None,
+    slice_axis: int = 0,
 ) -> Section:
     """Show original, synthetic and difference, and count the voxels that changed outside the scar."""
-    figure = synthesis_montage(original, synthetic, scar, geometry, heart=heart, apex_first=apex_first)
+    figure = synthesis_montage(
+        original, synthetic, scar, geometry, heart=heart, apex_first=apex_first, slice_axis=slice_axis
+    )
     changed = original != synthetic
     rows: list[list[Cell]] = [
         ["Voxels of the scar mask", int((scar != 0).sum())],

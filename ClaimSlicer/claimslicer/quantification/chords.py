@@ -17,8 +17,9 @@ SAMPLES_PER_CHORD = 40
 class Chords:
     """Wall chords from endocardium to epicardium; all arrays have shape ``(chords,)``.
 
-    ``slice_index`` is the chord's z index, ``angle_deg`` its circumferential coordinate, ``segment`` the AHA
-    segment at its middle, and ``transmurality`` infarct thickness ÷ wall thickness (0–1).
+    ``slice_index`` is the chord's place along the frame's slice axis, ``angle_deg`` its circumferential
+    coordinate, ``segment`` the AHA segment at its middle, and ``transmurality`` infarct thickness ÷ wall
+    thickness (0–1) within that segment.
     """
 
     slice_index: np.ndarray
@@ -35,24 +36,44 @@ def wall_chords(infarct: np.ndarray, frame: LVFrame) -> Chords:
     thickness. (Counting voxels instead would favour the epicardium, where the same angle holds more of them.)
     Where the ring is open there are no chords.
     """
-    parts = [_slice_chords(infarct[z], frame, z) for z in range(len(infarct)) if frame.myocardium[z].any()]
+    stack = _Stack(
+        pixel_mm=tuple(np.delete(frame.geometry.spacing_zyx, frame.slice_axis)),
+        **{name: np.moveaxis(getattr(frame, name), frame.slice_axis, 0) for name in _ARRAYS},
+    )
+    infarct = np.moveaxis(infarct, frame.slice_axis, 0)
+    parts = [_slice_chords(infarct, stack, k) for k in range(len(infarct)) if stack.myocardium[k].any()]
     if not parts:
         empty = np.empty(0)
         return Chords(empty.astype(int), empty, empty.astype(np.uint8), empty)
     return Chords(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _slice_chords(infarct: np.ndarray, frame: LVFrame, z: int) -> tuple[np.ndarray, ...]:
+@dataclass(frozen=True)
+class _Stack:
+    """The frame's arrays with the slices first, and the pixels' sides in mm."""
+
+    pixel_mm: tuple[float, float]
+    myocardium: np.ndarray
+    cavity: np.ndarray
+    circumferential: np.ndarray
+    transmural: np.ndarray
+    segments: np.ndarray
+
+
+_ARRAYS = ("myocardium", "cavity", "circumferential", "transmural", "segments")
+
+
+def _slice_chords(infarct: np.ndarray, stack: _Stack, k: int) -> tuple[np.ndarray, ...]:
     from scipy.spatial import cKDTree
 
-    wall = frame.myocardium[z]
-    spacing_x, spacing_y, _ = frame.geometry.spacing
-    inner, outer = _mean_radii(wall, frame.cavity[z], spacing_x * spacing_y)
+    wall = stack.myocardium[k]
+    wall_deg = stack.circumferential[k][wall]
+    inner, outer = _mean_radii(wall, stack.cavity[k], float(np.prod(stack.pixel_mm)))
 
     # The wall is laid on a round ring of its own mean size, so that distances there are close to millimetres.
     thickness = outer - inner
-    radius = inner + thickness * frame.transmural[z][wall]
-    tree = cKDTree(_polar(radius, frame.circumferential[z][wall]))
+    radius = inner + thickness * stack.transmural[k][wall]
+    tree = cKDTree(_polar(radius, wall_deg))
 
     angles = (np.arange(CHORDS_PER_SLICE) + 0.5) * 360.0 / CHORDS_PER_SLICE
     depths = inner + thickness * (np.arange(SAMPLES_PER_CHORD) + 0.5) / SAMPLES_PER_CHORD
@@ -60,14 +81,14 @@ def _slice_chords(infarct: np.ndarray, frame: LVFrame, z: int) -> tuple[np.ndarr
     nearest = tree.query(samples)[1]
     middle = nearest[:, SAMPLES_PER_CHORD // 2]
 
-    gap_mm = _arc_mm(frame.circumferential[z][wall][middle], angles, (inner + outer) / 2)
-    exists = gap_mm <= 1.5 * np.hypot(spacing_x, spacing_y)
-    segments = frame.segments[z][wall][nearest]
+    gap_mm = _arc_mm(wall_deg[middle], angles, (inner + outer) / 2)
+    exists = gap_mm <= 1.5 * np.hypot(*stack.pixel_mm)
+    segments = stack.segments[k][wall][nearest]
     segment = segments[:, SAMPLES_PER_CHORD // 2]
     # A chord on a border keeps to its own segment, so that none gets infarct that lies in its neighbour.
     own = segments == segment[:, None]
-    transmurality = (infarct[wall][nearest] & own).sum(axis=1) / own.sum(axis=1)
-    slices = np.full(CHORDS_PER_SLICE, z)
+    transmurality = (infarct[k][wall][nearest] & own).sum(axis=1) / own.sum(axis=1)
+    slices = np.full(CHORDS_PER_SLICE, k)
     return tuple(column[exists] for column in (slices, angles, segment, transmurality))
 
 

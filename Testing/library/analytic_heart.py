@@ -137,9 +137,7 @@ def _point(shape: HeartShape, degrees: float) -> tuple[float, float, float]:
     return float(u), float(-radius * np.sin(angle)), w
 
 
-def regridded(
-    heart: AnalyticHeart, order: tuple[int, int, int], flips: tuple[bool, bool, bool], array: np.ndarray
-) -> np.ndarray:
+def regridded(array: np.ndarray, order: tuple[int, int, int], flips: tuple[bool, bool, bool]) -> np.ndarray:
     """Return ``array`` with its axes in another order and some of them turned round."""
     moved = np.transpose(array, order)
     return np.flip(moved, [axis for axis in range(3) if flips[axis]])

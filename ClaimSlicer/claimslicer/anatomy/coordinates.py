@@ -165,22 +165,27 @@ def _depth_ratio(
     wall: np.ndarray, inner: np.ndarray, outer: np.ndarray, spacing: tuple[float, ...]
 ) -> np.ndarray:
     """Return d_endo / (d_endo + d_epi) of the voxels of ``wall``, in the order of ``argwhere``."""
-    endo = _distance_to_faces(wall, inner, spacing)
-    epi = _distance_to_faces(wall, outer, spacing)
+    # One voxel beyond wall and cavity is far enough: whatever lies farther out is not the nearest.
+    first, last = (f(np.argwhere(wall | inner), axis=0) for f in (np.min, np.max))
+    box = tuple(slice(max(low - 1, 0), high + 2) for low, high in zip(first, last, strict=True))
+    endo = _distance_to_faces(wall[box], inner[box], spacing)
+    epi = _distance_to_faces(wall[box], outer[box], spacing)
     return (endo / (endo + epi)).astype(np.float32)
 
 
 def _distance_to_faces(wall: np.ndarray, target: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
-    """Return mm from each voxel of ``wall`` to the face of the nearest voxel of ``target``."""
+    """Return mm from the centre of each voxel of ``wall`` to the nearest face of a voxel of ``target``."""
     if not target.any():
         raise AnatomyError("The ventricle fills a whole slice; give images that reach beyond it.")
-    nearest = ndimage.distance_transform_edt(
-        ~target, sampling=spacing, return_distances=False, return_indices=True
-    )
-    steps = np.abs(nearest[:, wall] - np.argwhere(wall).T).astype(float)
-    distance = np.linalg.norm(steps * np.asarray(spacing)[:, None], axis=0)
-    # Along the line to the nearest centre, half a voxel of it lies inside the target.
-    return distance * (1.0 - 0.5 / np.maximum(steps.max(axis=0), 1.0))
+    # On a lattice of half voxels, where voxels are closed boxes, distances from centres to boxes are exact.
+    boxes = target
+    for axis in range(target.ndim):
+        halves = np.repeat(boxes, 2, axis=axis)
+        after, before = ([(0, 0)] * target.ndim for _ in range(2))
+        after[axis], before[axis] = (0, 1), (1, 0)
+        boxes = np.pad(halves, after) | np.pad(halves, before)
+    distance = ndimage.distance_transform_edt(~boxes, sampling=[s / 2.0 for s in spacing])
+    return distance[(slice(1, None, 2),) * target.ndim][wall]
 
 
 def _bridge_hole(

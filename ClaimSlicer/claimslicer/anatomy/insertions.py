@@ -18,8 +18,8 @@ _SHORTEST_ARC_DEG, _LONGEST_ARC_DEG = 40.0, 175.0
 """Septal arcs of real hearts are about 90° to 140°."""
 _FARTHEST_MM = 20.0
 """A point farther than this from the wall is not where the RV joins it."""
-_TOUCH_PIXELS = 1.5
-"""Wall voxels no more than this farther from the RV than the nearest ones count as touched by it."""
+_TOUCH_PIXELS = 0.5
+"""Wall voxels no more than this farther from the RV than the nearest one count as touched by it."""
 
 
 def insertions_from_rv(
@@ -58,17 +58,15 @@ def swapped(insertions: Insertions) -> Insertions:
 def _touched_ends(stack: ShortAxisStack, axis: LongAxis, k: int) -> tuple[float, float] | None:
     """Return the raw angles between which the RV touches the wall of slice ``k``, counter-clockwise."""
     right = stack.labels[k] == Label.RIGHT_VENTRICLE
-    inside = stack.myocardium[k] | stack.cavity[k]
-    rim = stack.myocardium[k] & ~ndimage.binary_erosion(inside)
     if not right.any():
         return None
     spacing = stack.geometry.spacing_zyx[1:]
+    rim = stack.myocardium[k] & ~ndimage.binary_erosion(stack.myocardium[k] | stack.cavity[k])
     distance = ndimage.distance_transform_edt(~right, sampling=spacing)
-    near = rim & (distance <= distance[rim].min() + _TOUCH_PIXELS * max(spacing))
+    touched = np.argwhere(rim & (distance <= distance[rim].min() + _TOUCH_PIXELS * max(spacing)))
+    points = stack.geometry.index_to_physical(np.column_stack([np.full(len(touched), k), touched]))
     centroid = stack.geometry.index_to_physical(np.array([k, *ndimage.center_of_mass(right)]))
     towards = float(axis.angle(centroid))
-    rows = np.argwhere(near)
-    points = stack.geometry.index_to_physical(np.column_stack([np.full(len(rows), k), rows]))
     relative = (axis.angle(points) - towards + 180.0) % 360.0 - 180.0
     relative = relative[np.abs(relative) < 120.0]
     if len(relative) < 2:

@@ -49,7 +49,8 @@ def surroundings(units: np.ndarray, labels: np.ndarray, scar: np.ndarray) -> Sur
     wall = myocardium_mask(labels)
     in_plane = ndimage.generate_binary_structure(3, 1)
     in_plane[0] = in_plane[2] = False
-    ring = wall & ndimage.binary_dilation(inside, in_plane, iterations=HIDDEN_RING)
+    healthy = labels == Label.MYOCARDIUM
+    ring = healthy & ndimage.binary_dilation(inside, in_plane, iterations=HIDDEN_RING)
     clean = np.arcsinh(units / SCAR_WIDTH)
     clean[inside | ring] = 0.0
     arrays = (clean, inside, scar == ScarLabel.MVO, wall, labels == Label.CAVITY)

@@ -12,7 +12,7 @@ import torch
 
 from claimslicer.errors import SpecificationError, StudyError
 from claimslicer.events import SILENT, Events
-from claimslicer.labels import Label, ScarLabel, myocardium_mask
+from claimslicer.labels import Label, ScarLabel, infarct_mask, myocardium_mask
 from claimslicer.patches import PatchGrid
 from claimslicer.studies import Study
 from claimslicer.studies.provenance import make_recipe
@@ -55,12 +55,14 @@ def synthesize(
     texture: str | float | None = None,
     seed: int = 0,
     intensity: np.ndarray | None = None,
+    repaint_existing: bool = False,
     device: str = "auto",
     events: Events = SILENT,
 ) -> SynthesisResult:
     """Return ``study`` with ``scar`` (:class:`ScarLabel`, ``(z, y, x)``) painted in.
 
-    ``labels`` (internal table) say where the wall and the cavity are, and which scar the study already has.
+    ``labels`` (internal table) say where the wall and the cavity are, and which scar the study already has;
+    that scar stays as it is, also where the mask covers it, unless ``repaint_existing``.
     ``intensity`` (0–1, same shape) makes a border zone: how much of the painted scar shows, the rest being
     the study's own grey level. The same arguments give the same image.
 
@@ -70,6 +72,7 @@ def synthesize(
         ModelError: the weights can't be used.
     """
     _check(study, labels, scar, sampler, num_inference_steps)
+    scar = scar if repaint_existing else _new_scar(labels, scar)
     generator = load_generator(model, device)
     scale = remote_scale(study.image, labels)
     units = scale.forward(study.image)
@@ -85,6 +88,7 @@ def synthesize(
         "sampler": sampler,
         "num_inference_steps": num_inference_steps,
         "texture": texture,
+        "repaint_existing": repaint_existing,
         "remote_mean": scale.mean,
         "remote_sd": scale.sd,
         "remote_region": scale.region,
@@ -112,6 +116,15 @@ def _check(study: Study, labels: np.ndarray, scar: np.ndarray, sampler: str, ste
         raise SpecificationError(f"There is no sampler '{sampler}'; choose one of {', '.join(SAMPLERS)}.")
     if not 1 <= steps <= 1000:
         raise SpecificationError(f"{steps} sampling steps are not possible; choose 1 to 1000.")
+
+
+def _new_scar(labels: np.ndarray, scar: np.ndarray) -> np.ndarray:
+    new = np.where(infarct_mask(labels), ScarLabel.NONE, scar)
+    if not new.any():
+        raise SpecificationError(
+            "All of the scar mask is scar already, which is kept as it is; ask for it to be repainted."
+        )
+    return new
 
 
 def _paint(

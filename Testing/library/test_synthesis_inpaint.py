@@ -1,0 +1,139 @@
+"""Inpainting with the shipped weights, on the phantom."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from claimslicer.errors import ModelError, SpecificationError, StudyError
+from claimslicer.labels import Label, ScarLabel, infarct_mask, myocardium_mask
+from claimslicer.studies.geometry import Geometry
+from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
+from claimslicer.synthesis import synthesize
+from claimslicer.synthesis.normalisation import remote_scale
+
+
+@pytest.fixture(scope="module")
+def heart():
+    """A scar-free phantom, its labels, and the mask of the scar that another draw of it has."""
+    scarred = make_phantom(PhantomSettings(seed=3, n_slices=6, scar=PhantomScar(volume_ml=10.0, mvo_ml=0.5)))
+    healthy = make_phantom(PhantomSettings(seed=3, n_slices=6, scar=None)).study
+    labels = healthy.labels
+    scar = np.zeros(labels.shape, np.uint8)
+    wall = labels == Label.MYOCARDIUM
+    scar[wall & (scarred.study.labels == Label.INFARCT)] = ScarLabel.SCAR
+    scar[wall & (scarred.study.labels == Label.MVO)] = ScarLabel.MVO
+    return healthy, labels, scar
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint16, np.float32, np.float64])
+def test_outside_the_mask_nothing_changes_in_the_studys_own_type(heart, dtype):
+    study, labels, scar = heart
+    image = np.clip(study.image / study.image.max() * 250, 0, 250).astype(dtype)
+    result = synthesize(dataclasses.replace(study, image=image), labels, scar, num_inference_steps=2)
+    assert result.image.dtype == dtype
+    outside = scar == ScarLabel.NONE
+    np.testing.assert_array_equal(result.image[outside], image[outside])
+    assert (result.image[~outside] != image[~outside]).mean() > 0.8
+    np.testing.assert_allclose(result.difference, result.image.astype(np.float32) - image.astype(np.float32))
+
+
+def test_same_seed_same_image_other_seed_other_image(heart):
+    one, again, other = (synthesize(*heart, seed=seed, num_inference_steps=3).image for seed in (5, 5, 6))
+    np.testing.assert_array_equal(one, again)
+    assert (one != other).any()
+
+
+def test_the_painted_scar_is_enhanced(heart):
+    study, labels, scar = heart
+    result = synthesize(study, labels, scar, texture="medium")
+    units = remote_scale(study.image, labels).forward(result.image)
+    core = scar == ScarLabel.SCAR
+    assert 2.0 < np.median(units[core]) < 9.0
+    assert np.median(units[core]) > np.median(units[(labels == Label.MYOCARDIUM) & ~core]) + 2
+
+
+def test_texture_sets_the_brightness(heart):
+    study, labels, scar = heart
+    core = scar == ScarLabel.SCAR
+    faint, bright = (
+        np.median(synthesize(study, labels, scar, texture=name, seed=1).image[core])
+        for name in ("faint", "bright")
+    )
+    assert bright > faint
+
+
+@pytest.mark.parametrize("spacing", [(0.75, 0.75, 8.0), (1.4, 1.8, 10.0)])
+def test_unfamiliar_pixels_are_painted_too(heart, spacing):
+    study, labels, scar = heart
+    stretched = dataclasses.replace(study, geometry=Geometry(study.image.shape, spacing))
+    result = synthesize(stretched, labels, scar, num_inference_steps=4)
+    outside = scar == ScarLabel.NONE
+    np.testing.assert_array_equal(result.image[outside], study.image[outside])
+    assert np.median(result.difference[~outside]) > 0
+
+
+def test_slices_read_from_the_base_give_as_good_a_scar(heart):
+    study, labels, scar = heart
+    reversed_study = dataclasses.replace(study, image=study.image[::-1].copy())
+    flipped = synthesize(reversed_study, labels[::-1].copy(), scar[::-1].copy(), texture="medium").image[::-1]
+    straight = synthesize(study, labels, scar, texture="medium").image
+    core = scar == ScarLabel.SCAR
+    assert np.median(flipped[core]) == pytest.approx(np.median(straight[core]), rel=0.2)
+
+
+def test_existing_scar_stays_as_it_is(heart):
+    study, labels, scar = heart
+    old = labels.copy()
+    rows = np.indices(labels.shape)[1]
+    half = (scar > 0) & (rows < np.median(rows[scar > 0]))
+    old[half] = Label.INFARCT
+    result = synthesize(study, old, scar, num_inference_steps=2)
+    np.testing.assert_array_equal(result.image[half], study.image[half])
+    assert (result.image[(scar > 0) & ~half] != study.image[(scar > 0) & ~half]).any()
+    with pytest.raises(SpecificationError, match="already"):
+        synthesize(study, old, half.astype(np.uint8))
+    assert (synthesize(study, old, half.astype(np.uint8), repaint_existing=True).image != study.image).any()
+
+
+def test_a_border_zone_lies_between_old_and_new(heart):
+    study, labels, scar = heart
+    inside = scar > 0
+    plain = synthesize(study, labels, scar, num_inference_steps=3).difference[inside]
+    half = synthesize(
+        study, labels, scar, num_inference_steps=3, intensity=np.full(scar.shape, 0.5, np.float32)
+    ).difference[inside]
+    np.testing.assert_allclose(half, plain / 2, atol=1.01)
+
+
+def test_a_scar_of_three_voxels_and_a_scar_of_the_whole_wall(heart):
+    study, labels, _ = heart
+    wall = np.argwhere(myocardium_mask(labels))
+    tiny = np.zeros(labels.shape, np.uint8)
+    tiny[tuple(wall[len(wall) // 2 : len(wall) // 2 + 3].T)] = ScarLabel.SCAR
+    assert (synthesize(study, labels, tiny).difference != 0).sum() in (1, 2, 3)
+    everything = myocardium_mask(labels).astype(np.uint8)
+    assert np.median(synthesize(study, labels, everything).difference[everything > 0]) > 0
+
+
+def test_what_cannot_be_painted_is_refused(heart):
+    study, labels, scar = heart
+    with pytest.raises(SpecificationError, match="empty"):
+        synthesize(study, labels, np.zeros_like(scar))
+    with pytest.raises(SpecificationError, match="outside the myocardium"):
+        synthesize(study, labels, np.ones_like(scar))
+    with pytest.raises(StudyError, match="one grid"):
+        synthesize(study, labels, scar[:-1])
+    with pytest.raises(SpecificationError, match="sampler"):
+        synthesize(study, labels, scar, sampler="magic")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="device"):
+        synthesize(study, labels, scar, device="cuda:17")
+
+
+def test_the_recipe_says_how_to_make_it_again(heart):
+    study, labels, scar = heart
+    recipe = synthesize(study, labels, scar, seed=4, sampler="ddim", num_inference_steps=2).recipe
+    assert recipe["seed"] == 4
+    assert recipe["settings"]["sampler"] == "ddim"
+    assert len(recipe["weights"]["sha256"]) == 64
+    assert len(recipe["scar_sha256"]) == 64
+    assert not infarct_mask(labels).any()

@@ -51,8 +51,8 @@ class Rule(enum.Enum):
     def label(self) -> str:
         """Return what the user reads."""
         if self is Rule.FIXED:
-            return _("60° wedges from the anterior insertion")
-        return _("Septum between both insertions")
+            return _("60° from the anterior insertion")
+        return _("Septum between the insertions")
 
 
 @parameterNodeWrapper

@@ -93,7 +93,7 @@ class ChildPanel(Panel):
 
     def stop(self) -> None:
         """End the child process."""
-        self.logic.cancel()
+        self.logic.command.close()
 
     def on_apply(self, *_args) -> None:
         """Install what is missing, with the user's consent, and start."""

@@ -80,6 +80,12 @@ class ClaimCommand:
         self._cancelled = True
         end_process_tree(int(self.process.processId()))
 
+    def close(self) -> None:
+        """Cancel and wait until the command is gone, which a killed process soon is."""
+        if self.running:
+            self.cancel()
+            self.process.waitForFinished(5000)
+
     def _read(self) -> None:
         lines = (self._rest + self.process.readAllStandardOutput().data()).split(b"\n")
         self._rest = lines.pop()

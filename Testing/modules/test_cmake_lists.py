@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 
+import cmake_lists
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-spec = importlib.util.spec_from_file_location("cmake_lists", REPOSITORY / "Testing" / "cmake_lists.py")
-cmake_lists = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(cmake_lists)
 
 
 @pytest.mark.parametrize("module", cmake_lists.MODULES)

@@ -1,5 +1,8 @@
 """Scar specifications: what is refused, and the way to YAML and back."""
 
+import json
+
+import numpy as np
 import pytest
 from claimslicer.errors import SpecificationError
 from claimslicer.smile import ScarSpec, Texture
@@ -60,6 +63,17 @@ def test_unknown_segment_is_named():
     ],
 )
 def test_yaml_gives_the_same_specification_back(spec):
+    assert ScarSpec.from_yaml(spec.to_yaml()) == spec
+
+
+@pytest.mark.parametrize("values", [{"percent": {3: 20.0, 9: 45.5}}, {"segments": (3,), "volume_ml": 2.0}])
+def test_json_gives_the_same_specification_back(values):
+    spec = ScarSpec(**values)
+    assert ScarSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
+
+
+def test_numpy_numbers_are_taken_and_kept_as_plain_ones():
+    spec = ScarSpec(segments=tuple(np.array([5, 6])), volume_ml=np.float32(2.5), seed=np.int64(3))
     assert ScarSpec.from_yaml(spec.to_yaml()) == spec
 
 

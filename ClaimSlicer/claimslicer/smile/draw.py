@@ -47,7 +47,7 @@ class ScarPrior:
     shallow: float = 0.35
     shallow_below: float = 20.0
     outer_range: tuple[float, float] = (0.5, 0.95)
-    porosity_range: tuple[float, float] = (0.0, 0.3)
+    porosity_range: tuple[float, float] = (0.0, 0.2)
     mvo_base: float = 0.25
     mvo_slope: float = 1.8
     mvo_shape: float = 2.0

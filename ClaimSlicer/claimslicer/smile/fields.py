@@ -14,7 +14,7 @@ from scipy.special import ndtri
 
 from claimslicer.smile.wall import Wall
 
-FEATURES = 48
+FEATURES = 32
 
 
 class Stream(IntEnum):

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any
 
 from claimslicer.errors import SpecificationError
@@ -27,9 +28,9 @@ class Texture:
     grain_mm: float = 8.0
 
     def __post_init__(self) -> None:
-        _require_range("texture anisotropy", self.anisotropy, 0.1, 20.0)
-        _require_range("texture porosity", self.porosity, 0.0, 1.0)
-        _require_range("texture grain in mm", self.grain_mm, 1.0, 60.0)
+        _set(self, "anisotropy", _in_range("texture anisotropy", self.anisotropy, 0.1, 20.0))
+        _set(self, "porosity", _in_range("texture porosity", self.porosity, 0.0, 1.0))
+        _set(self, "grain_mm", _in_range("texture grain in mm", self.grain_mm, 1.0, 60.0))
 
 
 @dataclass(frozen=True)
@@ -60,33 +61,35 @@ class ScarSpec:
 
     def __post_init__(self) -> None:
         self._check_amount()
-        object.__setattr__(self, "segments", _checked_segments(self.segments, self.percent))
-        object.__setattr__(self, "transmurality", _checked_range(self.transmurality))
+        _set(self, "segments", _checked_segments(self.segments, self.percent))
+        _set(self, "transmurality", _checked_range(self.transmurality))
         if self.pattern not in PATTERNS:
             raise SpecificationError(
                 f"There is no scar pattern {self.pattern!r}: choose one of {', '.join(sorted(PATTERNS))}."
             )
         if not isinstance(self.texture, Texture):
             raise SpecificationError("The texture must hold anisotropy, porosity and grain_mm.")
-        _require_range("border zone in mm", self.border_zone_mm, 0.0, 50.0)
-        _require_range("MVO fraction", self.mvo_fraction, 0.0, 1.0)
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
+        _set(self, "border_zone_mm", _in_range("border zone in mm", self.border_zone_mm, 0.0, 50.0))
+        _set(self, "mvo_fraction", _in_range("MVO fraction", self.mvo_fraction, 0.0, 1.0))
+        if isinstance(self.seed, bool) or not isinstance(self.seed, Integral) or self.seed < 0:
             raise SpecificationError(f"The seed must be a whole number from 0 up, not {self.seed!r}.")
+        _set(self, "seed", int(self.seed))
 
     def _check_amount(self) -> None:
         if (self.volume_ml is None) == (self.percent is None):
             raise SpecificationError("Say how much scar is wanted by either a volume in ml or a percentage.")
         if self.volume_ml is not None:
-            _require_positive("scar volume in ml", self.volume_ml)
+            _set(self, "volume_ml", _positive("scar volume in ml", self.volume_ml))
         elif isinstance(self.percent, Mapping):
-            shares = {_checked_segment(k): v for k, v in self.percent.items()}
+            shares = {
+                _checked_segment(k): _positive(f"percentage of segment {k}", v, maximum=100.0)
+                for k, v in self.percent.items()
+            }
             if not shares:
                 raise SpecificationError("Percentages by segment must name at least one segment.")
-            for segment, share in shares.items():
-                _require_positive(f"percentage of segment {segment}", share, maximum=100.0)
-            object.__setattr__(self, "percent", shares)
+            _set(self, "percent", shares)
         else:
-            _require_positive("percentage", self.percent, maximum=100.0)
+            _set(self, "percent", _positive("percentage", self.percent, maximum=100.0))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the specification in plain JSON/YAML types; what is None is left out."""
@@ -99,6 +102,10 @@ class ScarSpec:
     def from_dict(cls, values: Mapping[str, Any]) -> ScarSpec:
         """Make a specification from plain values; an unknown key is refused."""
         arguments = _known_keys("scar specification", values, cls)
+        if isinstance(arguments.get("percent"), Mapping):
+            # JSON has no numbers as keys.
+            shares = arguments["percent"].items()
+            arguments["percent"] = {int(k) if str(k).isdecimal() else k: share for k, share in shares}
         if "texture" in arguments:
             arguments["texture"] = Texture(**_known_keys("texture", arguments["texture"], Texture))
         return cls(**arguments)
@@ -126,6 +133,11 @@ class ScarSpec:
         return cls.from_dict(values)
 
 
+def _set(settings: object, name: str, value: Any) -> None:
+    """Put a checked value, of Python's own type, into a frozen dataclass that is being made."""
+    object.__setattr__(settings, name, value)
+
+
 def _known_keys(name: str, values: Any, of_class: type) -> dict[str, Any]:
     if not isinstance(values, Mapping):
         raise SpecificationError(f"The {name} must be a mapping of names to values.")
@@ -137,24 +149,26 @@ def _known_keys(name: str, values: Any, of_class: type) -> dict[str, Any]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _require_range(name: str, value: Any, lowest: float, highest: float) -> None:
+def _in_range(name: str, value: Any, lowest: float, highest: float) -> float:
     if not _is_number(value) or not lowest <= value <= highest:
         raise SpecificationError(f"The {name} must be from {lowest:g} to {highest:g}, not {value!r}.")
+    return float(value)
 
 
-def _require_positive(name: str, value: Any, maximum: float = math.inf) -> None:
+def _positive(name: str, value: Any, maximum: float = math.inf) -> float:
     if not _is_number(value) or not 0 < value <= maximum:
         limit = f" and at most {maximum:g}" if math.isfinite(maximum) else ""
         raise SpecificationError(f"The {name} must be above 0{limit}, not {value!r}.")
+    return float(value)
 
 
 def _checked_segment(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value not in SEGMENT_NUMBERS:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value not in SEGMENT_NUMBERS:
         raise SpecificationError(f"There is no AHA segment {value!r}: choose from 1 to 17.")
-    return value
+    return int(value)
 
 
 def _checked_segments(segments: Any, percent: float | Mapping[int, float] | None) -> tuple[int, ...]:
@@ -174,9 +188,7 @@ def _checked_segments(segments: Any, percent: float | Mapping[int, float] | None
 def _checked_range(transmurality: Any) -> tuple[float, float]:
     if not isinstance(transmurality, Sequence) or len(transmurality) != 2:
         raise SpecificationError("The transmural range must be two numbers from 0 to 1, such as 0 and 0.5.")
-    low, high = transmurality
-    for value in (low, high):
-        _require_range("transmural range", value, 0.0, 1.0)
+    low, high = (_in_range("transmural range", value, 0.0, 1.0) for value in transmurality)
     if high <= low:
         raise SpecificationError(f"The transmural range must rise, not run from {low:g} to {high:g}.")
-    return float(low), float(high)
+    return low, high

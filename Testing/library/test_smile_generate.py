@@ -206,19 +206,27 @@ def test_an_existing_scar_that_does_not_fit_is_refused(existing, reason):
         generate_scar(ScarSpec(segments=(4,), percent=10), frame, existing=existing)
 
 
-def mean_depth(pattern: str, seed: int) -> float:
+def share_of_layers(pattern: str, seed: int) -> np.ndarray:
+    """Share of the inner, middle and outer third of the chosen wall that is scar."""
     frame = ventricle("fine")
-    spec = ScarSpec(segments=(2, 3, 8, 9), percent=20, pattern=pattern, seed=seed)
-    return float(frame.transmural[generate_scar(spec, frame).added].mean())
+    compact = Texture(porosity=0.0)
+    spec = ScarSpec(segments=(2, 3, 8, 9), percent=20, pattern=pattern, texture=compact, seed=seed)
+    scar = generate_scar(spec, frame).added
+    chosen = np.isin(frame.segments, spec.segments)
+    layers = (frame.transmural < 1 / 3, (frame.transmural >= 1 / 3) & (frame.transmural <= 2 / 3))
+    outer = frame.transmural > 2 / 3
+    return np.array([scar[chosen & layer].mean() for layer in (*layers, outer)])
 
 
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_patterns_lie_at_their_depth(seed):
-    wall = float(np.nanmean(ventricle("fine").transmural))
-    assert mean_depth("ischaemic", seed) < wall - 0.03
-    assert 0.4 < mean_depth("mid-wall", seed) < 0.6
-    assert mean_depth("subepicardial", seed) > wall + 0.03
+    inner, middle, outer = share_of_layers("ischaemic", seed)
+    assert inner > middle > outer
+    inner, middle, outer = share_of_layers("mid-wall", seed)
+    assert middle > 2 * max(inner, outer)
+    inner, middle, outer = share_of_layers("subepicardial", seed)
+    assert outer > middle > inner
 
 
 @settings(max_examples=15, deadline=None)

@@ -66,7 +66,7 @@ class Pattern(enum.Enum):
     def label(self) -> str:
         """Return what the user reads."""
         return {
-            Pattern.ISCHAEMIC: _("Ischaemic, from the endocardium"),
+            Pattern.ISCHAEMIC: _("Ischaemic, subendocardial"),
             Pattern.MID_WALL: _("Mid-wall"),
             Pattern.SUBEPICARDIAL: _("Subepicardial"),
             Pattern.PATCHY: _("Patchy"),

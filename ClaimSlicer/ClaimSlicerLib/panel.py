@@ -84,6 +84,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameters.disconnectGui(self._gui_tag)
         self.removeObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.update)
         self._parameters = None
+        self.update()
 
     def _on_start_close(self, *_args) -> None:
         self.stop()

@@ -177,8 +177,8 @@ def _segments_table(measured: Quantification, name: str) -> Table:
         "Infarct (ml)",
         "MVO (ml)",
         "Infarct area (%)",
-        "Transmurality, mean (%)",
-        "Transmurality, largest (%)",
+        "Transmurality mean (%)",
+        "Transmurality largest (%)",
         "Transmurality class (%)",
     )
     note = (

@@ -62,12 +62,14 @@ def fwhm(
     remote: np.ndarray,
     seeds: np.ndarray | None = None,
     seed_sd: float = 5.0,
+    baseline: float = 0.0,
 ) -> ThresholdResult:
     """Take wall above half the maximum of the hyper-enhanced region (Amado et al., JACC 2004, 44:2383).
 
     ``seeds`` (bool) marks the hyper-enhanced region; without it, that is the wall above mean + ``seed_sd`` SD
     of the remote region, and where there is none nothing is enhanced (threshold NaN). Kept are the connected
-    parts above half the maximum that touch a seed.
+    parts above half the maximum that touch a seed. ``baseline`` is the grey level of no signal: where a
+    scanner or an export lifts the grey levels, give the mean of the remote region.
     """
     from scipy.ndimage import generate_binary_structure, label
 
@@ -77,7 +79,7 @@ def fwhm(
     seeds = seeds & myocardium
     if not seeds.any():
         return ThresholdResult(np.zeros(image.shape, bool), float("nan"))
-    threshold = float(image[seeds].max()) / 2.0
+    threshold = (baseline + float(image[seeds].max())) / 2.0
     parts, _ = label(myocardium & (image > threshold), structure=generate_binary_structure(3, 3))
     grown = np.isin(parts, np.setdiff1d(np.unique(parts[seeds]), 0))
     return ThresholdResult(grown, threshold)

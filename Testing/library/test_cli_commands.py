@@ -107,9 +107,7 @@ def test_quantify_writes_a_report(cli, case, tmp_path, phantom):
     arguments = ["--labels", labels, "--reference", labels, "--out", tmp_path / "report"]
     assert cli("quantify", case, *arguments).code == 0
     written = files_under(tmp_path / "report")
-    assert {"report.html", "report.json", "totals.csv", "segments.csv", "agreement.csv", "slices.png"} <= set(
-        written
-    )
+    assert {"report.html", "report.json", "labels.png", "agreement.csv", "infarct-totals.csv"} <= set(written)
     record = json.loads(written["report.json"])
     assert record["quantification"]["infarct_ml"] == pytest.approx(9.0, abs=0.02)
     assert all(row["dice"] == 1 for row in record["agreement"]["regions"])

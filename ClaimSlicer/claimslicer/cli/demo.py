@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from claimslicer.anatomy import LVFrame
     from claimslicer.events import Events
+    from claimslicer.figures.report import Report
     from claimslicer.segmentation import SegmentationResult
     from claimslicer.smile import ScarMask
     from claimslicer.studies import Study
@@ -112,19 +113,26 @@ def _write(run: _Run, out: Path) -> Path:
     return write_report(out, page)
 
 
-def _page(run: _Run) -> Any:
+def _page(run: _Run) -> Report:
     """Return the report: the painted scar, and the segmentation measured against the asked scar."""
     from dataclasses import replace
 
     from claimslicer.anatomy import build_frame
-    from claimslicer.cli.pages import synthesis_section
     from claimslicer.cli.quantify import build_page
+    from claimslicer.figures.sections import synthesis_section
     from claimslicer.labels import labels_with_scar
 
     painted = _painted_study(run.study, run.synthesis.image)
-    asked = labels_with_scar(run.labels, run.scar.labels)
     found = run.segmentation.labels
     frame = build_frame(found, painted.geometry, insertions=run.frame.insertions)
-    measured = build_page(painted, found, frame, asked)
-    sections = [synthesis_section(run.study, run.synthesis.image, run.scar.labels, run.frame)]
-    return replace(measured, sections=[*sections, *measured.sections], recipe=run.synthesis.recipe)
+    measured = build_page(painted, found, frame, labels_with_scar(run.labels, run.scar.labels))
+    synthesis = synthesis_section(
+        run.study.image,
+        run.synthesis.image,
+        run.scar.labels,
+        run.study.geometry,
+        title="The painted scar",
+        heart=run.frame.myocardium | run.frame.cavity,
+        apex_first=run.frame.apex_first,
+    )
+    return replace(measured, sections=[synthesis, *measured.sections], recipe=run.synthesis.recipe)

@@ -61,19 +61,37 @@ def build_page(
 ) -> Report:
     """Return the report page of a labelled study, against a reference where there is one."""
     from claimslicer.anatomy import build_frame
-    from claimslicer.cli.pages import agreement_section, numbers_section, slices_section
     from claimslicer.figures.report import Report
+    from claimslicer.figures.sections import comparison_section, labels_section, quantification_section
     from claimslicer.quantification import compare, quantify
     from claimslicer.studies import make_recipe
 
-    numbers = quantify(labels, study.geometry, frame)
-    sections = [numbers_section(numbers, study.synthetic)]
-    data = {"quantification": numbers.to_dict()}
-    if reference is not None:
-        same_turn = build_frame(reference, study.geometry, insertions=frame.insertions, rule=frame.rule)
-        comparison = compare(labels, reference, study.geometry, same_turn)
-        sections.append(agreement_section(comparison, study.synthetic))
-        data["agreement"] = comparison.to_dict()
-    sections.append(slices_section(study, labels, frame, reference))
+    grid, synthetic = study.geometry, study.synthetic
+    measured = quantify(labels, grid, frame)
+    data = {"quantification": measured.to_dict()}
+    if reference is None:
+        sections = [quantification_section(measured, synthetic=synthetic)]
+    else:
+        # The same insertion points, so that segments are compared with themselves.
+        turned_alike = build_frame(reference, grid, insertions=frame.insertions, rule=frame.rule)
+        truth = quantify(reference, grid, turned_alike)
+        comparison = compare(labels, reference, grid, turned_alike)
+        sections = [
+            quantification_section(measured, reference=truth, synthetic=synthetic),
+            comparison_section(comparison),
+        ]
+        data |= {"reference": truth.to_dict(), "agreement": comparison.to_dict()}
+    sections.append(
+        labels_section(
+            "Slices",
+            study.image,
+            labels,
+            grid,
+            reference=reference,
+            apex_first=frame.apex_first,
+            slice_axis=frame.slice_axis,
+            synthetic=synthetic,
+        )
+    )
     recipe = make_recipe("quantify", study, {"rule": frame.rule}, labels=labels)
-    return Report("Myocardial scar", study.name, sections, recipe, data, study.synthetic)
+    return Report("Myocardial scar", study.name, sections, recipe, data, synthetic)

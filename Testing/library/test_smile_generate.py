@@ -222,11 +222,11 @@ def share_of_layers(pattern: str, seed: int) -> np.ndarray:
 @given(seed=st.integers(0, 10_000))
 def test_patterns_lie_at_their_depth(seed):
     inner, middle, outer = share_of_layers("ischaemic", seed)
-    assert inner > middle > outer
+    assert inner > max(middle, outer)
     inner, middle, outer = share_of_layers("mid-wall", seed)
     assert middle > 2 * max(inner, outer)
     inner, middle, outer = share_of_layers("subepicardial", seed)
-    assert outer > middle > inner
+    assert outer > max(middle, inner)
 
 
 @settings(max_examples=15, deadline=None)

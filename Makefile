@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+BENCH := $(BIN)/python Testing/benchmarks
 
 .PHONY: demo test lint bench clean
 
@@ -17,8 +18,15 @@ lint: .venv/.development
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: .venv/.development
-	$(BIN)/python -m pytest Testing/benchmarks --no-header -s
+bench: export CLAIM_DATA ?= ../shared/data
+bench: .venv/.development ## figures on the real studies in CLAIM_DATA; tables and pictures in build/bench
+	$(BENCH)/smile_speed.py --data $(CLAIM_DATA)/emidec
+	$(BENCH)/smile_vs_real.py --data $(CLAIM_DATA)/emidec --out build/bench/smile
+	$(BENCH)/insertion_error.py --data $(CLAIM_DATA)
+	$(BENCH)/atlas_vs_frame.py
+	$(BENCH)/quantification_emidec.py $(CLAIM_DATA)/emidec
+	$(BENCH)/segmentation_accuracy.py --data $(CLAIM_DATA)/emidec --out build/bench/segmentation
+	$(BENCH)/synthesis_realism.py --data $(CLAIM_DATA)/emidec --out build/bench/synthesis
 
 clean:
 	rm -rf .venv build dist claim-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov

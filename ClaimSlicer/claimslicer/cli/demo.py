@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from claimslicer.synthesis import SynthesisResult
 
 SEGMENTS = (7, 8, 13, 14)
-VOLUME_ML = 12.0
+VOLUME_ML = 10.0
 MVO_FRACTION = 0.12
+TRANSMURALITY = (0.0, 0.75)
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,13 @@ def _run(seed: int, device: str, events: Events) -> _Run:
     frame = build_frame(labels, study.geometry, image=study.image)
     events.progress("anatomy", 1.0)
     events.progress("scar mask", 0.0)
-    spec = ScarSpec(segments=SEGMENTS, volume_ml=VOLUME_ML, mvo_fraction=MVO_FRACTION, seed=seed)
+    spec = ScarSpec(
+        segments=SEGMENTS,
+        volume_ml=VOLUME_ML,
+        transmurality=TRANSMURALITY,
+        mvo_fraction=MVO_FRACTION,
+        seed=seed,
+    )
     scar = generate_scar(spec, frame)
     events.progress("scar mask", 1.0)
     painted = synthesize(study, labels, scar.labels, seed=seed, device=device, events=events)

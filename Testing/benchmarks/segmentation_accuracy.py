@@ -1,9 +1,9 @@
 """The segmenter on patients that it was not trained on, its left ventricle found by itself.
 
-    python Testing/benchmarks/segmentation_accuracy.py --out /tmp/accuracy [--data ../shared/data/emidec] [--model M]
+    python Testing/benchmarks/segmentation_accuracy.py --out FOLDER [--data EMIDEC] [--model M]
 
-Dice by both conventions: EMIDEC's, where an empty prediction of an empty case scores 1, and without such cases.
-Intervals are 95 % bootstrap intervals over patients. Prints the table and writes accuracy.csv.
+Dice by both conventions: EMIDEC's, where an empty prediction of an empty case scores 1, and without such
+cases. Intervals are 95 % bootstrap intervals over patients. Prints the table and writes accuracy.csv.
 """
 
 from __future__ import annotations
@@ -64,18 +64,21 @@ def print_table(rows: list[dict[str, float | str]]) -> None:
         print(f"{region:11} {cells[0]:>24} {cells[1]:>24} {cells[2]:>24}")
     found, reference = ([float(row[key]) for row in patients] for key in ("infarct_ml", "reference_ml"))
     agreement = bland_altman(found, reference)
-    print(f"infarct volume, {len(patients)} patients: bias {agreement.bias:+.1f} ml, limits of agreement "
-          f"{agreement.lower:+.1f} to {agreement.upper:+.1f} ml, CCC {concordance(found, reference):.2f}")  # fmt: skip
+    print(
+        f"infarct volume, {len(patients)} patients: bias {agreement.bias:+.1f} ml, limits of agreement "
+        f"{agreement.lower:+.1f} to {agreement.upper:+.1f} ml, CCC {concordance(found, reference):.2f}"
+    )
     clean = [row for row in normals if float(row["infarct_ml"]) <= 1.0]
-    print(f"normals without infarct over 1 ml: {len(clean)} of {len(normals)} "
-          f"({', '.join(str(row['infarct_ml']) for row in normals)} ml)")  # fmt: skip
+    volumes = ", ".join(str(row["infarct_ml"]) for row in normals)
+    print(f"normals without infarct over 1 ml: {len(clean)} of {len(normals)} ({volumes} ml)")
     peak = getattr(psutil.Process().memory_info(), "peak_wset", None)
     if peak is None:
         import resource
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(f"seconds a study: median {np.median([float(r['seconds']) for r in rows]):.1f}, "
-          f"most {max(float(r['seconds']) for r in rows):.1f}; peak memory {peak / 1e9:.2f} GB")  # fmt: skip
+    seconds = [float(row["seconds"]) for row in rows]
+    print(f"seconds a study: median {np.median(seconds):.1f}, most {max(seconds):.1f}")
+    print(f"peak memory {peak / 1e9:.2f} GB")
 
 
 def main() -> None:

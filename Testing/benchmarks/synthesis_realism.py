@@ -1,10 +1,11 @@
 """Synthetic scars against real ones on patients that the generator was not trained on.
 
-    python Testing/benchmarks/synthesis_realism.py --out /tmp/realism [--data ../shared/data/emidec] [--model M]
+    python Testing/benchmarks/synthesis_realism.py --out FOLDER [--data EMIDEC] [--model M]
 
-Two kinds of synthetic scar: *repainted*, a patient's own infarct painted anew, and *authored*, a random SMILE mask
-painted into a normal heart. Grey levels are in SDs of the study's own remote myocardium. The null is what two halves
-of the real patients differ by. Prints the table, and writes realism.csv, realism.png and six_results.png.
+Two kinds of synthetic scar: *repainted*, a patient's own infarct painted anew, and *authored*, a random SMILE
+mask painted into a normal heart. Grey levels are in SDs of the study's own remote myocardium. The null is
+what two halves of the real patients differ by. Prints the table, and writes realism.csv, realism.png and
+six_results.png.
 """
 
 from __future__ import annotations
@@ -143,24 +144,23 @@ def print_table(scars: list[Scar]) -> None:
     quartiles = {
         name: np.quantile([getattr(s, name) for s in real], (0.25, 0.75)) for name in ("cnr", "edge")
     }
-    print(
-        f"real against real, two halves of {len(real)} patients: Wasserstein {median:.2f} SD (90 %: {high:.2f})"
-    )
-    print(f"{'kind':10} {'n':>2} {'median u':>9} {'CNR':>6} {'ratio':>6} {'edge':>6} {'Wasserstein':>11} "
-          f"{'CNR in IQR':>10} {'edge in IQR':>11} {'s/study':>8}")  # fmt: skip
+    print(f"two halves of {len(real)} real patients: Wasserstein {median:.2f} SD (90 %: {high:.2f})")
+    print("kind        n  median u   CNR  ratio  edge  Wasserstein  CNR in IQR  edge in IQR  s/study")
     for kind in ("real", "repainted", "authored"):
         some = [scar for scar in scars if scar.kind == kind]
         inside = {
-            name: np.mean([low <= getattr(s, name) <= high for s in some])
+            name: np.mean([low <= getattr(scar, name) <= high for scar in some])
             for name, (low, high) in quartiles.items()
         }
+        level = np.median([np.median(scar.units) for scar in some])
+        cnr, ratio, edge, seconds = (
+            np.median([getattr(scar, name) for scar in some]) for name in ("cnr", "ratio", "edge", "seconds")
+        )
         distance = stats.wasserstein_distance(pooled(real), pooled(some))
-        means = [
-            np.median(v)
-            for v in zip(*((np.median(s.units), s.cnr, s.ratio, s.edge) for s in some), strict=True)
-        ]
-        print(f"{kind:10} {len(some):2} {means[0]:9.2f} {means[1]:6.2f} {means[2]:6.2f} {means[3]:6.2f} {distance:11.2f} "
-              f"{inside['cnr']:10.0%} {inside['edge']:11.0%} {np.median([s.seconds for s in some]):8.2f}")  # fmt: skip
+        print(
+            f"{kind:10} {len(some):2} {level:9.2f} {cnr:5.2f} {ratio:6.2f} {edge:5.2f} {distance:12.2f} "
+            f"{inside['cnr']:11.0%} {inside['edge']:12.0%} {seconds:8.2f}"
+        )
 
 
 def draw_distributions(scars: list[Scar], path: Path) -> None:

@@ -133,7 +133,9 @@ def test_textures_are_chosen_by_name_by_value_and_by_likeness():
     faint, bright = (bank().choose(name, 3.0, rng).argmax() for name in ("faint", "bright"))
     assert faint < bright
     assert bank().choose("5", 3.0, rng).argmax() == bank().choose(5.0, 3.0, rng).argmax()
-    like = {int(bank().choose(None, 0.8, rng).argmax()) for _ in range(50)}
-    assert max(like) <= faint + 3
+    dark, light = (
+        np.mean([bank().choose(None, blood, rng).argmax() for _ in range(50)]) for blood in (0.8, 7.0)
+    )
+    assert dark + 2 < light
     with pytest.raises(SpecificationError, match="faint, medium, bright"):
         bank().choose("sparkling", 3.0, rng)

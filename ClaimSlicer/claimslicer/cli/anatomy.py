@@ -44,20 +44,21 @@ def anatomy(
         from claimslicer.studies import make_recipe, write_volume
 
         inputs = [path for path in (study, labels) if path is not None]
-        files = check_volume_outputs(out, inputs=inputs)
+        scan, label_map = labelled_study(study, labels)
+        files = check_volume_outputs(out, inputs=inputs, synthetic=scan.synthetic)
         if json_out is not None:
             files.append(check_output(json_out))
             check_apart(files)
-        scan, label_map = labelled_study(study, labels)
         frame = frame_of(scan, label_map, insertions, rule)
         facts = describe_frame(frame)
         recipe = make_recipe("anatomy", scan, facts["settings"])
         with all_or_none(files):
-            write_volume(out, frame.segments, scan.geometry, recipe=recipe, inputs=inputs)
+            marks: dict[str, Any] = {"recipe": recipe, "synthetic": scan.synthetic, "inputs": inputs}
+            written = write_volume(out, frame.segments, scan.geometry, **marks)
             if json_out is not None:
                 write_text(json_out, json.dumps({**facts, "recipe": recipe}, indent=2) + "\n")
         report.say(insertions_sentence(frame))
-        report.wrote(out, json_out)
+        report.wrote(written, json_out)
 
 
 def describe_frame(frame: LVFrame) -> dict[str, Any]:

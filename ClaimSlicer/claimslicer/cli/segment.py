@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,13 +33,12 @@ def segment(
         from claimslicer.segmentation import segment as segment_study
         from claimslicer.studies import read_study, write_volume
 
-        files = check_volume_outputs(out, uncertainty, inputs=[study])
         scan = read_study(study)
+        files = check_volume_outputs(out, uncertainty, inputs=[study], synthetic=scan.synthetic)
         result = segment_study(scan, model=model, device=device, events=report.events)
+        marks: dict[str, Any] = {"recipe": result.recipe, "synthetic": scan.synthetic, "inputs": [study]}
         with all_or_none(files):
-            write_volume(out, result.labels, scan.geometry, recipe=result.recipe, inputs=[study])
+            written = [write_volume(out, result.labels, scan.geometry, **marks)]
             if uncertainty is not None:
-                write_volume(
-                    uncertainty, result.uncertainty, scan.geometry, recipe=result.recipe, inputs=[study]
-                )
-        report.wrote(out, uncertainty)
+                written.append(write_volume(uncertainty, result.uncertainty, scan.geometry, **marks))
+        report.wrote(*written)

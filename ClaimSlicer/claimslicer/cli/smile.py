@@ -83,7 +83,6 @@ def smile(
         from claimslicer.studies import make_recipe, write_volume
 
         inputs = [path for path in (study, labels, spec) if path is not None]
-        check_volume_outputs(out, inputs=inputs)
         fields: dict[str, Any] = {
             "segments": None if segments is None else parse_segments(segments),
             "volume_ml": volume_ml,
@@ -98,14 +97,16 @@ def smile(
             raise SpecificationError("Give --random or the place of the scar (--segments, --spec), not both.")
         asked = None if random else _asked_specification(spec, given)
         scan, label_map = labelled_study(study, labels)
+        check_volume_outputs(out, inputs=inputs, synthetic=scan.synthetic)
         frame = frame_of(scan, label_map, insertions, rule)
         existing = scar_of_labels(label_map)
         wanted = asked or _drawn_specification(frame, existing, given)
         scar = generate_scar(wanted, frame, existing=existing)
         recipe = make_recipe("smile", scan, wanted.to_dict(), seed=wanted.seed)
-        write_volume(out, scar.labels * scar.added, scan.geometry, recipe=recipe, inputs=inputs)
+        marks: dict[str, Any] = {"recipe": recipe, "synthetic": scan.synthetic, "inputs": inputs}
+        written = write_volume(out, scar.labels * scar.added, scan.geometry, **marks)
         report.say(_sentence(wanted, scar.volume_ml, scar.mvo_volume_ml))
-        report.wrote(out)
+        report.wrote(written)
 
 
 def _asked_specification(spec: Path | None, given: dict[str, Any]) -> ScarSpec:

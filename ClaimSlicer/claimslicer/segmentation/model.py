@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from claimslicer.devices import choose_device
 from claimslicer.errors import ModelError
 from claimslicer.models.registry import resolve
-from claimslicer.segmentation.network import SegmenterSettings, build_segmenter
+from claimslicer.models.states import restore_state
+from claimslicer.segmentation.network import Segmenter, SegmenterSettings
 
 
 @dataclass(frozen=True)
 class SegmenterModel:
-    """Both networks ready to run, and what to write into recipes."""
+    """The networks ready to run, and what to write into recipes."""
 
-    networks: nn.ModuleDict
+    networks: Segmenter
     settings: SegmenterSettings
     device: torch.device
     weights: dict[str, Any]
@@ -37,9 +37,9 @@ def _load(weights: Path, sha256: str, device: torch.device) -> SegmenterModel:
     found = resolve(weights, "segmentation")
     try:
         settings = SegmenterSettings.from_dict(dict(found.card.network))
-        networks = build_segmenter(settings)
-        networks.load_state_dict(found.load_state())
-    except (KeyError, TypeError, RuntimeError) as error:
+        networks = Segmenter(settings)
+        restore_state(networks, found.load_state())
+    except (KeyError, TypeError) as error:
         raise ModelError(
             f"The weights {weights} don't fit the network on their card; get them again."
         ) from error

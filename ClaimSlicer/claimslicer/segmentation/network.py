@@ -21,10 +21,14 @@ class UNetSettings:
 
 @dataclass(frozen=True)
 class SegmenterSettings:
-    """Both networks. The locator sees 384 mm at 3 mm, the labeller 120 mm at 1.5 mm round the LV centre."""
+    """The networks. The locator sees 384 mm at 3 mm, the labeller 120 mm at 1.5 mm round the LV centre.
+
+    ``members`` labellers of the same make vote by their mean probability.
+    """
 
     locator: UNetSettings = field(default_factory=lambda: UNetSettings((8, 16, 32, 64, 64), 128, 3.0, 2))
     labeller: UNetSettings = field(default_factory=lambda: UNetSettings((16, 32, 64, 128, 128), 80, 1.5, 5))
+    members: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON types."""
@@ -33,7 +37,11 @@ class SegmenterSettings:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> SegmenterSettings:
         """Read what :meth:`to_dict` wrote."""
-        return cls(**{k: UNetSettings(**{**v, "widths": tuple(v["widths"])}) for k, v in values.items()})
+        networks = {
+            key: UNetSettings(**{**values[key], "widths": tuple(values[key]["widths"])})
+            for key in ("locator", "labeller")
+        }
+        return cls(**networks, members=values["members"])
 
 
 def build_unet(settings: UNetSettings) -> nn.Module:
@@ -52,6 +60,10 @@ def build_unet(settings: UNetSettings) -> nn.Module:
     )
 
 
-def build_segmenter(settings: SegmenterSettings) -> nn.ModuleDict:
-    """Return ``{"locator": …, "labeller": …}``."""
-    return nn.ModuleDict({"locator": build_unet(settings.locator), "labeller": build_unet(settings.labeller)})
+class Segmenter(nn.Module):
+    """A locator and one or more labellers, each a network of its own: this module has no forward pass."""
+
+    def __init__(self, settings: SegmenterSettings) -> None:
+        super().__init__()
+        self.locator = build_unet(settings.locator)
+        self.labellers = nn.ModuleList(build_unet(settings.labeller) for _ in range(settings.members))

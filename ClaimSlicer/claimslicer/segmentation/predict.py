@@ -76,7 +76,7 @@ def find_left_ventricle(segmenter: SegmenterModel, study: Study) -> tuple[float,
     spacing = (study.geometry.spacing[1], study.geometry.spacing[0])
     grid = whole_slice_grid(study.image.shape[1:], spacing, segmenter.settings.locator)
     stack = with_neighbours(grid.sample(normalise(study.image, None, spacing)))
-    found = _probabilities(segmenter.networks["locator"], stack, segmenter.device)[:, 1:]
+    found = _probabilities(segmenter.networks.locator, stack, segmenter.device)[:, 1:]
     back, inside = grid.put_back(found[:, 0], study.image.shape[1:])
     components, count = ndimage.label((back.numpy() > 0.5) & inside.numpy())
     if count == 0:
@@ -94,12 +94,12 @@ def _label_probabilities(
     stack = with_neighbours(grid.sample(normalise(study.image, centre, spacing)))
     classes = segmenter.settings.labeller.classes
     total = torch.zeros((len(stack), classes, *grid.size))
-    network = segmenter.networks["labeller"]
+    labellers = segmenter.networks.labellers
     for number, turned in enumerate(_turns(stack)):
         events.progress("segmenting", 0.1 + 0.1 * number, f"view {number + 1} of 8")
-        found = _probabilities(network, turned, segmenter.device)
-        total += _turn(found, number, back=True)
-    back, inside = grid.put_back((total / 8).flatten(0, 1), study.image.shape[1:])
+        for labeller in labellers:
+            total += _turn(_probabilities(labeller, turned, segmenter.device), number, back=True)
+    back, inside = grid.put_back((total / (8 * len(labellers))).flatten(0, 1), study.image.shape[1:])
     probabilities = back.unflatten(0, (-1, classes)).permute(1, 0, 2, 3).numpy()
     probabilities[:, :, ~inside.numpy()] = 0.0
     probabilities[0, :, ~inside.numpy()] = 1.0

@@ -12,6 +12,7 @@ import torch
 from claimslicer.devices import choose_device
 from claimslicer.errors import ModelError
 from claimslicer.models.registry import resolve
+from claimslicer.models.states import restore_state
 from claimslicer.synthesis.network import Generator, GeneratorSettings
 from claimslicer.synthesis.texture import TextureBank
 
@@ -43,8 +44,8 @@ def _load(weights: Path, sha256: str, device: torch.device) -> GeneratorModel:
         bank = TextureBank(*(state.pop(f"texture.{key}").double().numpy() for key in BANK_KEYS))
         settings = GeneratorSettings.from_dict(dict(found.card.network))
         network = Generator(settings)
-        network.load_state_dict(state)
-    except (KeyError, TypeError, RuntimeError) as error:
+        restore_state(network, state)
+    except (KeyError, TypeError) as error:
         raise ModelError(
             f"The weights {weights} don't fit the network on their card; get them again."
         ) from error

@@ -19,8 +19,8 @@ HISTOGRAM_EDGES = np.linspace(-1.0, 15.0, HISTOGRAM_BINS + 1)
 PRESETS = {"faint": 0.15, "medium": 0.5, "bright": 0.85}
 """Names for quantiles of the bank, ordered by median grey level."""
 
-NEIGHBOURS = 8
-"""How many like patients of the bank a texture is drawn from."""
+LIKE_SHARE = 0.5
+"""Share of the bank, the patients with the most similar blood pool, that a texture is drawn from."""
 
 
 def texture_histogram(values: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ class TextureBank:
             like = np.argsort(
                 np.abs(np.log(np.maximum(self.blood, 0.3)) - np.log(max(blood, 0.3))), kind="stable"
             )
-            return self.histograms[rng.choice(like[:NEIGHBOURS])]
+            return self.histograms[rng.choice(like[: max(1, round(LIKE_SHARE * len(like)))])]
         if isinstance(texture, str) and texture in PRESETS:
             target = float(np.quantile(self.medians, PRESETS[texture]))
         else:

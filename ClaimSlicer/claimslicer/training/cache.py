@@ -20,13 +20,17 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class CachedStudy:
-    """One labelled study: ``image`` in its own values and ``labels`` (internal table), both ``(z, y, x)``."""
+    """One labelled study: ``image`` in its own values and ``labels`` (internal table), both ``(z, y, x)``.
+
+    A ``synthetic`` one carries the part of the patient that it was made from.
+    """
 
     name: str
     part: Part
     image: np.ndarray
     labels: np.ndarray
     spacing_zyx: tuple[float, float, float]
+    synthetic: bool = False
 
     @property
     def has_infarct(self) -> bool:
@@ -50,7 +54,7 @@ def read_case_folders(root: Path, events: Events = SILENT) -> Iterator[CachedStu
     from claimslicer.studies import read_study
 
     folders = sorted(path for path in Path(root).iterdir() if path.is_dir())
-    if not folders:
+    if not any(emidec_part(folder.name) != "test" for folder in folders):
         raise StudyError(
             f"'{root}' holds no case folders: give the folder that contains Case_P001 and so on."
         )
@@ -62,7 +66,12 @@ def read_case_folders(root: Path, events: Events = SILENT) -> Iterator[CachedStu
         if study.labels is None:
             raise StudyError(f"'{folder}' has no labels; training needs a label map for every study.")
         yield CachedStudy(
-            folder.name, emidec_part(folder.name), study.image, study.labels, study.geometry.spacing_zyx
+            folder.name,
+            emidec_part(folder.name),
+            study.image,
+            study.labels,
+            study.geometry.spacing_zyx,
+            study.synthetic,
         )
 
 
@@ -73,7 +82,8 @@ def write_cache(path: Path, studies: Iterable[CachedStudy]) -> None:
     for number, study in enumerate(studies):
         arrays[f"image_{number}"] = study.image
         arrays[f"labels_{number}"] = study.labels.astype(np.uint8)
-        table.append({"name": study.name, "part": study.part, "spacing_zyx": list(study.spacing_zyx)})
+        entry = {"name": study.name, "part": study.part, "spacing_zyx": list(study.spacing_zyx)}
+        table.append({**entry, "synthetic": study.synthetic})
     header = json.dumps({"format_version": FORMAT_VERSION, "studies": table})
     arrays["header"] = np.frombuffer(header.encode(), np.uint8)
     with written_whole(path) as temporary, temporary.open("wb") as stream:
@@ -92,6 +102,7 @@ def read_cache(path: Path) -> Cohort:
                     file[f"image_{number}"],
                     file[f"labels_{number}"],
                     tuple(entry["spacing_zyx"]),
+                    entry["synthetic"],
                 )
                 for number, entry in enumerate(header["studies"])
             )

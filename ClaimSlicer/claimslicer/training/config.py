@@ -94,12 +94,17 @@ class SegmentationConfig(TrainingConfig):
 
     infarct_share: float = 0.55
     """Share of slices with infarct in a batch."""
+    synthetic_share: float = 0.0
+    """Share of slices taken from synthetic studies, where the cache holds any."""
     class_weights: tuple[float, ...] = (0.5, 1.0, 1.0, 2.0, 2.0)
     """Of background, cavity, healthy myocardium, infarct and MVO in the cross-entropy."""
     centre_jitter_mm: float = 8.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name in ("infarct_share", "synthetic_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SpecificationError(f"'{name}' must lie between 0 and 1.")
         if len(self.class_weights) != 5 or min(self.class_weights) <= 0:
             raise SpecificationError("'class_weights' must be five positive numbers, one a class.")
         object.__setattr__(self, "class_weights", tuple(self.class_weights))  # YAML gives a list

@@ -15,8 +15,9 @@ from claimslicer.devices import choose_device
 from claimslicer.errors import StudyError
 from claimslicer.events import SILENT, Events
 from claimslicer.labels import Label, infarct_mask, myocardium_mask
+from claimslicer.models.states import compact_state
 from claimslicer.patches import PatchGrid, neighbour_index, with_neighbours
-from claimslicer.segmentation.network import SegmenterSettings, UNetSettings, build_segmenter
+from claimslicer.segmentation.network import Segmenter, SegmenterSettings, UNetSettings
 from claimslicer.segmentation.preprocessing import (
     heart_grid,
     left_ventricle_centre,
@@ -74,7 +75,7 @@ def train_segmentation(config: SegmentationConfig, *, resume: bool, events: Even
     trainer = SegmentationTrainer(config, cohort)
     average = train(trainer, resume=resume, events=events)
     network = trainer.settings.to_dict()
-    return ship(average.state_dict(), "segmentation", network, config, cohort, trainer.validate(average))
+    return ship(compact_state(average), "segmentation", network, config, cohort, trainer.validate(average))
 
 
 def _dice_and_cross_entropy(class_weights: torch.Tensor | None) -> nn.Module:
@@ -92,12 +93,20 @@ class SegmentationTrainer:
         self.settings = SegmenterSettings()
         self.device = choose_device(config.device)
         torch.manual_seed(config.seed)
-        self.model: nn.Module = build_segmenter(self.settings).to(self.device)
-        self._training = [_prepare(study) for study in cohort.part("training")]
+        self.model: nn.Module = Segmenter(self.settings).to(self.device)
+        training = [_prepare(study) for study in cohort.part("training")]
+        self._real = [item for item in training if not item.study.synthetic]
+        self._synthetic = [item for item in training if item.study.synthetic]
         self._validation = [_prepare(study) for study in cohort.part("validation")]
-        self._with_infarct = [item for item in self._training if len(item.infarct_slices)]
-        if not self._with_infarct:
-            raise StudyError("No training study has an infarct; the segmenter can't learn what one is.")
+        for studies, share in (
+            (self._synthetic, config.synthetic_share),
+            (self._real, 1 - config.synthetic_share),
+        ):
+            if share and not any(len(item.infarct_slices) for item in studies):
+                kind = "synthetic" if studies is self._synthetic else "real"
+                raise StudyError(
+                    f"No {kind} training study has an infarct; the segmenter can't learn what one is."
+                )
         weights = torch.tensor(config.class_weights, device=self.device)
         self._labeller_loss = _dice_and_cross_entropy(weights)
         self._locator_loss = _dice_and_cross_entropy(None)
@@ -114,16 +123,18 @@ class SegmentationTrainer:
         pairs = [self._draw(part, rng) for _ in range(self.config.batch_size)]
         images = perturb_intensities(torch.stack([image for image, _ in pairs]), noise)
         target = torch.stack([label for _, label in pairs])[:, None]
-        logits = self.model[part](images.to(self.device))  # type: ignore[index]
+        logits = _network(self.model, part)(images.to(self.device))
         return criterion(logits, target.to(self.device))
 
     def _draw(self, part: str, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Cut one augmented example: ``(3, h, w)`` and its ``(h, w)`` class indices."""
+        studies = self._synthetic if rng.random() < self.config.synthetic_share else self._real
         if rng.random() < self.config.infarct_share:
-            item = self._with_infarct[rng.integers(len(self._with_infarct))]
+            studies = [item for item in studies if len(item.infarct_slices)]
+            item = studies[rng.integers(len(studies))]
             index = int(rng.choice(item.infarct_slices))
         else:
-            item = self._training[rng.integers(len(self._training))]
+            item = studies[rng.integers(len(studies))]
             index = int(rng.integers(len(item.near)))
         settings: UNetSettings = getattr(self.settings, part)
         image = item.whole if part == "locator" else item.near
@@ -151,7 +162,8 @@ class SegmentationTrainer:
         scores: dict[str, list[float]] = {"myocardium": [], "infarct": [], "scar": []}
         for item in self._validation:
             grid = _grid("labeller", item, self.settings.labeller)
-            logits = model["labeller"](with_neighbours(grid.sample(item.near)).to(self.device))  # type: ignore[index]
+            stack = with_neighbours(grid.sample(item.near)).to(self.device)
+            logits = _network(model, "labeller")(stack)
             back, inside = grid.put_back(
                 torch.softmax(logits, 1).flatten(0, 1).cpu(), item.study.image.shape[1:]
             )
@@ -162,6 +174,12 @@ class SegmentationTrainer:
                 scores["infarct"].append(_dice(infarct_mask(found), infarct_mask(truth)))
                 scores["scar"].append(_dice(found == Label.INFARCT, truth == Label.INFARCT))
         return {f"dice_{key}": round(float(np.mean(value)), 4) for key, value in scores.items() if value}
+
+
+def _network(model: nn.Module, part: str) -> nn.Module:
+    """Return the one network that a step trains; a training run has a single labeller."""
+    assert isinstance(model, Segmenter)
+    return model.locator if part == "locator" else model.labellers[0]
 
 
 def _grid(part: str, item: _Prepared, settings: UNetSettings) -> PatchGrid:

@@ -13,6 +13,7 @@ from claimslicer.devices import choose_device
 from claimslicer.errors import StudyError
 from claimslicer.events import SILENT, Events
 from claimslicer.labels import Label, ScarLabel, myocardium_mask, scar_of_labels
+from claimslicer.models.states import compact_state
 from claimslicer.patches import PatchGrid, neighbour_index
 from claimslicer.synthesis.conditioning import (
     Surroundings,
@@ -75,7 +76,7 @@ def train_synthesis(config: SynthesisConfig, *, resume: bool, events: Events = S
     cohort = read_cache(config.cache)
     trainer = SynthesisTrainer(config, cohort)
     average = train(trainer, resume=resume, events=events)
-    state = average.state_dict() | bank_state(trainer.texture_bank())
+    state = compact_state(average) | bank_state(trainer.texture_bank())
     network = trainer.settings.to_dict()
     return ship(state, "synthesis", network, config, cohort, trainer.validate(average))
 
@@ -89,7 +90,9 @@ class SynthesisTrainer:
         self.device = choose_device(config.device)
         torch.manual_seed(config.seed)
         self.model: nn.Module = Generator(self.settings).to(self.device)
-        self._training = [_prepare(study) for study in cohort.part("training") if study.has_infarct]
+        self._training = [
+            _prepare(study) for study in cohort.part("training") if study.has_infarct and not study.synthetic
+        ]
         self._validation = [_prepare(study) for study in cohort.part("validation") if study.has_infarct]
         if not self._training:
             raise StudyError(

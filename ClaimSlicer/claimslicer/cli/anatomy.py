@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from claimslicer.cli.arguments import (
+    ApexOption,
+    FrameOptions,
     InsertionsOption,
     LabelsOption,
+    MirroredOption,
     RuleOption,
     StudyArgument,
     all_or_none,
     check_apart,
     check_volume_outputs,
-    frame_of,
     insertions_sentence,
     labelled_study,
 )
@@ -34,6 +36,8 @@ def anatomy(
     labels: LabelsOption = None,
     insertions: InsertionsOption = None,
     rule: RuleOption = "fixed",
+    apex_first: ApexOption = None,
+    mirrored: MirroredOption = False,
     json_out: Annotated[
         Path | None, typer.Option("--json", help="Frame to write as JSON.", show_default=False)
     ] = None,
@@ -49,7 +53,7 @@ def anatomy(
         if json_out is not None:
             files.append(check_output(json_out))
             check_apart(files)
-        frame = frame_of(scan, label_map, insertions, rule)
+        frame = FrameOptions(insertions, rule, apex_first, mirrored).frame_of(scan, label_map)
         facts = describe_frame(frame)
         recipe = make_recipe("anatomy", scan, facts["settings"])
         with all_or_none(files):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -44,6 +45,17 @@ RuleOption = Annotated[
     Literal["fixed", "septal"],
     typer.Option("--rule", help="Segments 60° wide from the anterior insertion, or fitted to the septum."),
 ]
+ApexOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--apex-first/--apex-last",
+        help="Which end of the stack the apex is; else told from the labels.",
+        show_default=False,
+    ),
+]
+MirroredOption = Annotated[
+    bool, typer.Option("--mirrored", help="The header's orientation shows the heart as in a mirror.")
+]
 ModelOption = Annotated[
     str | None,
     typer.Option(
@@ -69,14 +81,29 @@ def labelled_study(path: Path, labels: Path | None) -> tuple[Study, np.ndarray]:
     return study, study.labels
 
 
-def frame_of(
-    study: Study, labels: np.ndarray, insertions: tuple[str, str] | None, rule: AngleRule = "fixed"
-) -> LVFrame:
-    """Build the LV frame of ``labels``, from given insertion points where there are any."""
-    from claimslicer.anatomy import build_frame
+@dataclass(frozen=True)
+class FrameOptions:
+    """How the command line wants the LV frame; see :func:`claimslicer.anatomy.build_frame`."""
 
-    points = None if insertions is None else parse_insertions(insertions)
-    return build_frame(labels, study.geometry, image=study.image, insertions=points, rule=rule)
+    insertions: tuple[str, str] | None = None
+    rule: AngleRule = "fixed"
+    apex_first: bool | None = None
+    mirrored: bool = False
+
+    def frame_of(self, study: Study, labels: np.ndarray) -> LVFrame:
+        """Build the LV frame of ``labels``, from given insertion points where there are any."""
+        from claimslicer.anatomy import build_frame
+
+        points = None if self.insertions is None else parse_insertions(self.insertions)
+        return build_frame(
+            labels,
+            study.geometry,
+            image=study.image,
+            insertions=points,
+            rule=self.rule,
+            apex_first=self.apex_first,
+            mirrored=self.mirrored,
+        )
 
 
 def insertions_sentence(frame: LVFrame) -> str:

@@ -105,18 +105,18 @@ def _write(run: _Run, out: Path) -> Path:
     study, grid = run.study, run.study.geometry
     specification = run.scar.spec
     smile = make_recipe("smile", study, specification.to_dict(), seed=specification.seed)
-    volumes: dict[str, tuple[np.ndarray, Any, bool]] = {
-        "study": (study.image, make_recipe("demo", study), True),
-        "labels": (run.labels, make_recipe("demo", study), False),
-        "aha": (run.frame.segments, make_recipe("anatomy", study, {"rule": run.frame.rule}), False),
-        "scar": (run.scar.labels, smile, False),
-        "image": (run.synthesis.image, run.synthesis.recipe, True),
-        "difference": (run.synthesis.difference, run.synthesis.recipe, True),
-        "segmentation": (run.segmentation.labels, run.segmentation.recipe, False),
-        "uncertainty": (run.segmentation.uncertainty, run.segmentation.recipe, False),
+    volumes: dict[str, tuple[np.ndarray, Any]] = {
+        "study": (study.image, make_recipe("demo", study)),
+        "labels": (run.labels, make_recipe("demo", study)),
+        "aha": (run.frame.segments, make_recipe("anatomy", study, {"rule": run.frame.rule})),
+        "scar": (run.scar.labels, smile),
+        "image": (run.synthesis.image, run.synthesis.recipe),
+        "difference": (run.synthesis.difference, run.synthesis.recipe),
+        "segmentation": (run.segmentation.labels, run.segmentation.recipe),
+        "uncertainty": (run.segmentation.uncertainty, run.segmentation.recipe),
     }
-    for name, (array, recipe, synthetic) in volumes.items():
-        write_volume(out / f"{name}.nii.gz", array, grid, recipe=recipe, synthetic=synthetic)
+    for name, (array, recipe) in volumes.items():
+        write_volume(out / f"{name}.nii.gz", array, grid, recipe=recipe, synthetic=True)
     return write_report(out, page)
 
 
@@ -124,15 +124,13 @@ def _page(run: _Run) -> Report:
     """Return the report: the painted scar, and the segmentation measured against the asked scar."""
     from dataclasses import replace
 
-    from claimslicer.anatomy import build_frame
     from claimslicer.cli.quantify import build_page
     from claimslicer.figures.sections import synthesis_section
     from claimslicer.labels import labels_with_scar
 
     painted = _painted_study(run.study, run.synthesis.image)
-    found = run.segmentation.labels
-    frame = build_frame(found, painted.geometry, insertions=run.frame.insertions)
-    measured = build_page(painted, found, frame, labels_with_scar(run.labels, run.scar.labels))
+    asked = labels_with_scar(run.labels, run.scar.labels)
+    measured = build_page(painted, run.segmentation.labels, run.frame, asked)
     synthesis = synthesis_section(
         run.study.image,
         run.synthesis.image,

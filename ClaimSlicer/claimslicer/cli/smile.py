@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from claimslicer.cli.arguments import (
+    ApexOption,
+    FrameOptions,
     InsertionsOption,
     LabelsOption,
+    MirroredOption,
     RuleOption,
     StudyArgument,
     check_volume_outputs,
-    frame_of,
     labelled_study,
     parse_range,
     parse_segments,
@@ -71,6 +73,8 @@ def smile(
     ] = None,
     insertions: InsertionsOption = None,
     rule: RuleOption = "fixed",
+    apex_first: ApexOption = None,
+    mirrored: MirroredOption = False,
     events: EventsOption = None,
 ) -> None:
     """Make a scar mask in the myocardium: 1 scar, 2 no-reflow (MVO).
@@ -98,7 +102,7 @@ def smile(
         asked = None if random else _asked_specification(spec, given)
         scan, label_map = labelled_study(study, labels)
         check_volume_outputs(out, inputs=inputs, synthetic=scan.synthetic)
-        frame = frame_of(scan, label_map, insertions, rule)
+        frame = FrameOptions(insertions, rule, apex_first, mirrored).frame_of(scan, label_map)
         existing = scar_of_labels(label_map)
         wanted = asked or _drawn_specification(frame, existing, given)
         scar = generate_scar(wanted, frame, existing=existing)

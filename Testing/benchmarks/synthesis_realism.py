@@ -30,13 +30,17 @@ from scipy import stats
 
 @dataclass(frozen=True)
 class Scar:
-    """One scar in one image: grey levels (remote SDs), contrast and the step across the mask's edge."""
+    """One scar in one image: grey levels (remote SDs), contrast and the step across the mask's edge.
+
+    ``blood`` is the scar's median over the blood pool's, both in remote SDs.
+    """
 
     case: str
     kind: str
     units: np.ndarray
     cnr: float
     ratio: float
+    blood: float
     edge: float
     seconds: float
     study: Study
@@ -53,6 +57,7 @@ class Scar:
             "units_p90": f"{high:.2f}",
             "cnr": f"{self.cnr:.2f}",
             "ratio": f"{self.ratio:.3f}",
+            "blood": f"{self.blood:.2f}",
             "edge": f"{self.edge:.2f}",
             "seconds": f"{self.seconds:.2f}",
         }
@@ -71,6 +76,7 @@ def measured(
         units[scar],
         float((image[scar].mean() - remote.mean()) / remote.std()),
         float(image[scar].mean() / remote.mean()),
+        float(np.median(units[scar]) / np.median(units[labels == Label.CAVITY])),
         edge_step(units, labels),
         seconds,
         study,
@@ -91,10 +97,16 @@ def edge_step(units: np.ndarray, labels: np.ndarray) -> float:
 
 
 def painted(
-    case: str, kind: str, study: Study, labels: np.ndarray, scar: np.ndarray, model: str | None
+    case: str,
+    kind: str,
+    study: Study,
+    labels: np.ndarray,
+    scar: np.ndarray,
+    intensity: np.ndarray | None,
+    model: str | None,
 ) -> Scar:
     start = time.perf_counter()
-    result = synthesize(study, labels, scar, model=model, repaint_existing=True, seed=0)
+    result = synthesize(study, labels, scar, intensity=intensity, model=model, repaint_existing=True, seed=0)
     seconds = time.perf_counter() - start
     outside = scar == ScarLabel.NONE
     if (
@@ -113,11 +125,12 @@ def collect(data: Path, model: str | None) -> list[Scar]:
         labels = study.labels
         if case.startswith("Case_P"):
             scars.append(measured(case, "real", study, study.image, labels))
-            scars.append(painted(case, "repainted", study, labels, scar_of_labels(labels), model))
+            scars.append(painted(case, "repainted", study, labels, scar_of_labels(labels), None, model))
         else:
             frame = build_frame(labels, study.geometry, image=study.image)
             spec = random_spec(frame, np.random.default_rng(int(case[-3:])))
-            scars.append(painted(case, "authored", study, labels, generate_scar(spec, frame).labels, model))
+            mask = generate_scar(spec, frame)
+            scars.append(painted(case, "authored", study, labels, mask.labels, mask.intensity, model))
     return scars
 
 
@@ -145,7 +158,7 @@ def print_table(scars: list[Scar]) -> None:
         name: np.quantile([getattr(s, name) for s in real], (0.25, 0.75)) for name in ("cnr", "edge")
     }
     print(f"two halves of {len(real)} real patients: Wasserstein {median:.2f} SD (90 %: {high:.2f})")
-    print("kind        n  median u   CNR  ratio  edge  Wasserstein  CNR in IQR  edge in IQR  s/study")
+    print("kind        n  median u   CNR  ratio  blood  edge  Wasserstein  CNR in IQR  edge in IQR  s/study")
     for kind in ("real", "repainted", "authored"):
         some = [scar for scar in scars if scar.kind == kind]
         inside = {
@@ -153,12 +166,13 @@ def print_table(scars: list[Scar]) -> None:
             for name, (low, high) in quartiles.items()
         }
         level = np.median([np.median(scar.units) for scar in some])
-        cnr, ratio, edge, seconds = (
-            np.median([getattr(scar, name) for scar in some]) for name in ("cnr", "ratio", "edge", "seconds")
+        cnr, ratio, blood, edge, seconds = (
+            np.median([getattr(scar, name) for scar in some])
+            for name in ("cnr", "ratio", "blood", "edge", "seconds")
         )
         distance = stats.wasserstein_distance(pooled(real), pooled(some))
         print(
-            f"{kind:10} {len(some):2} {level:9.2f} {cnr:5.2f} {ratio:6.2f} {edge:5.2f} {distance:12.2f} "
+            f"{kind:10} {len(some):2} {level:9.2f} {cnr:5.2f} {ratio:6.2f} {blood:6.2f} {edge:5.2f} {distance:12.2f} "
             f"{inside['cnr']:11.0%} {inside['edge']:12.0%} {seconds:8.2f}"
         )
 

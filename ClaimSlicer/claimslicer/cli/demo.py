@@ -85,7 +85,9 @@ def _run(seed: int, device: str, events: Events) -> _Run:
     )
     scar = generate_scar(spec, frame)
     events.progress("scar mask", 1.0)
-    painted = synthesize(study, labels, scar.labels, seed=seed, device=device, events=events)
+    painted = synthesize(
+        study, labels, scar.labels, intensity=scar.intensity, seed=seed, device=device, events=events
+    )
     found = segment(_painted_study(study, painted.image), device=device, events=events)
     return _Run(study, labels, frame, scar, painted, found)
 

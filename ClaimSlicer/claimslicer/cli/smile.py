@@ -16,6 +16,7 @@ from claimslicer.cli.arguments import (
     MirroredOption,
     RuleOption,
     StudyArgument,
+    all_or_none,
     check_volume_outputs,
     labelled_study,
     parse_range,
@@ -71,6 +72,14 @@ def smile(
             "--spec", help="YAML specification; options beside it go before it.", show_default=False
         ),
     ] = None,
+    intensity: Annotated[
+        Path | None,
+        typer.Option(
+            "--intensity",
+            help="Border zone to write: how much of the scar shows (0–1), for synthesize.",
+            show_default=False,
+        ),
+    ] = None,
     insertions: InsertionsOption = None,
     rule: RuleOption = "fixed",
     apex_first: ApexOption = None,
@@ -101,16 +110,19 @@ def smile(
             raise SpecificationError("Give --random or the place of the scar (--segments, --spec), not both.")
         asked = None if random else _asked_specification(spec, given)
         scan, label_map = labelled_study(study, labels)
-        check_volume_outputs(out, inputs=inputs, synthetic=scan.synthetic)
+        files = check_volume_outputs(out, intensity, inputs=inputs, synthetic=scan.synthetic)
         frame = FrameOptions(insertions, rule, apex_first, mirrored).frame_of(scan, label_map)
         existing = scar_of_labels(label_map)
         wanted = asked or _drawn_specification(frame, existing, given)
         scar = generate_scar(wanted, frame, existing=existing)
         recipe = make_recipe("smile", scan, wanted.to_dict(), seed=wanted.seed)
         marks: dict[str, Any] = {"recipe": recipe, "synthetic": scan.synthetic, "inputs": inputs}
-        written = write_volume(out, scar.labels * scar.added, scan.geometry, **marks)
+        with all_or_none(files):
+            written = [write_volume(out, scar.labels * scar.added, scan.geometry, **marks)]
+            if intensity is not None:
+                written.append(write_volume(intensity, scar.intensity * scar.added, scan.geometry, **marks))
         report.say(_sentence(wanted, scar.volume_ml, scar.mvo_volume_ml))
-        report.wrote(written)
+        report.wrote(*written)
 
 
 def _asked_specification(spec: Path | None, given: dict[str, Any]) -> ScarSpec:

@@ -26,6 +26,10 @@ def synthesize(
     scar: Annotated[Path, typer.Option("--scar", help="Scar mask: 1 scar, 2 no-reflow.", show_default=False)],
     out: Annotated[Path, typer.Option("--out", help="Image to write.", show_default=False)],
     labels: LabelsOption = None,
+    intensity: Annotated[
+        Path | None,
+        typer.Option("--intensity", help="Border zone made with the mask by smile.", show_default=False),
+    ] = None,
     model: ModelOption = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Number of inference steps.")] = 8,
     sampler: Annotated[
@@ -56,10 +60,10 @@ def synthesize(
     The file name, its header and a JSON file beside it say that the result is synthetic.
     """
     with reporting("synthesize", events) as report:
-        from claimslicer.studies import read_scar_mask, write_volume
+        from claimslicer.studies import read_intensity, read_scar_mask, write_volume
         from claimslicer.synthesis import synthesize as synthesize_scar
 
-        inputs = [path for path in (study, labels, scar) if path is not None]
+        inputs = [path for path in (study, labels, scar, intensity) if path is not None]
         files = check_volume_outputs(out, difference, inputs=inputs, synthetic=True)
         scan, anatomy = labelled_study(study, labels)
         mask = read_scar_mask(scar, scan)
@@ -71,6 +75,7 @@ def synthesize(
             sampler=sampler,
             num_inference_steps=steps,
             texture=texture,
+            intensity=None if intensity is None else read_intensity(intensity, scan),
             repaint_existing=repaint_existing,
             seed=seed,
             device=device,

@@ -87,6 +87,15 @@ def read_scar_mask(path: str | Path, study: Study) -> np.ndarray:
     return mask.astype(np.uint8)
 
 
+def read_intensity(path: str | Path, study: Study) -> np.ndarray:
+    """Read how much of a scar shows in each voxel of ``study``: float32 ``(z, y, x)``, 0–1."""
+    path = Path(path)
+    intensity = _on_grid_of(study, path, "intensity map").astype(np.float32)
+    if intensity.min() < 0 or intensity.max() > 1:
+        raise StudyError(f"The intensity map {path} has values outside 0–1; give one made by SMILE.")
+    return intensity
+
+
 def _with_labels(study: Study, path: Path, convention: str | None = None) -> Study:
     from dataclasses import replace
 

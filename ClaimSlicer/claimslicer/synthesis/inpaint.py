@@ -93,7 +93,8 @@ def synthesize(
         "remote_sd": scale.sd,
         "remote_region": scale.region,
     }
-    recipe = make_recipe("synthesize", study, settings, seed=seed, weights=generator.weights, scar=scar)
+    masks = {"scar": scar} if intensity is None else {"scar": scar, "intensity": intensity}
+    recipe = make_recipe("synthesize", study, settings, seed=seed, weights=generator.weights, **masks)
     return SynthesisResult(image, image.astype(np.float32) - study.image.astype(np.float32), recipe)
 
 

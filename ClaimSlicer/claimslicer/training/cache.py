@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,7 +108,9 @@ def read_cache(path: Path) -> Cohort:
                 for number, entry in enumerate(header["studies"])
             )
     except FileNotFoundError as error:
-        raise StudyError(f"There is no training cache at '{path}'; make it with 'train cache'.") from error
-    except (ValueError, KeyError, OSError, EOFError) as error:
+        raise StudyError(
+            f"There is no training cache at '{path}'; make it with 'claim-slicer train cache'."
+        ) from error
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise StudyError(f"'{path}' is not a complete training cache; make it again.") from error
     return Cohort(studies)

@@ -172,8 +172,8 @@ def print_table(scars: list[Scar]) -> None:
         )
         distance = stats.wasserstein_distance(pooled(real), pooled(some))
         print(
-            f"{kind:10} {len(some):2} {level:9.2f} {cnr:5.2f} {ratio:6.2f} {blood:6.2f} {edge:5.2f} {distance:12.2f} "
-            f"{inside['cnr']:11.0%} {inside['edge']:12.0%} {seconds:8.2f}"
+            f"{kind:10} {len(some):2} {level:9.2f} {cnr:5.2f} {ratio:6.2f} {blood:6.2f} {edge:5.2f} "
+            f"{distance:12.2f} {inside['cnr']:11.0%} {inside['edge']:12.0%} {seconds:8.2f}"
         )
 
 

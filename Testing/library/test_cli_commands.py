@@ -246,3 +246,18 @@ def test_help_loads_nothing_heavy():
 def read_array(path: Path) -> np.ndarray:
     """Return a volume's values, (z, y, x)."""
     return read_study(path).image
+
+
+def test_the_border_zone_goes_from_smile_to_synthesize(cli, case, tmp_path, shipped_weights):
+    """With it, fewer grey levels change by much than without."""
+    mask, border = tmp_path / "mask.nii.gz", tmp_path / "border.nii.gz"
+    asked = ("--segments", "4,5", "--volume-ml", 4, "--seed", 1)
+    assert cli("smile", case, *asked, "--out", mask, "--intensity", border).code == 0
+    assert 0 < np.mean((read_array(border) > 0) & (read_array(border) < 1)) < np.mean(read_array(mask) > 0)
+    changed = {}
+    for name, more in (("hard", ()), ("soft", ("--intensity", border))):
+        out, difference = tmp_path / f"{name}.nii.gz", tmp_path / f"{name}_d.nii.gz"
+        outcome = cli("synthesize", case, "--scar", mask, *more, "--out", out, "--difference", difference)
+        assert outcome.code == 0, outcome.err
+        changed[name] = np.abs(read_array(tmp_path / f"{name}_d_synthetic.nii.gz")).sum()
+    assert changed["soft"] < 0.95 * changed["hard"]

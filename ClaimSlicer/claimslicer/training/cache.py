@@ -54,7 +54,8 @@ def read_case_folders(root: Path, events: Events = SILENT) -> Iterator[CachedStu
     """Read every labelled case folder under ``root``, leaving the published test cases unread."""
     from claimslicer.studies import read_study
 
-    folders = sorted(path for path in Path(root).iterdir() if path.is_dir())
+    root = Path(root)
+    folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
     if not any(emidec_part(folder.name) != "test" for folder in folders):
         raise StudyError(
             f"'{root}' holds no case folders: give the folder that contains Case_P001 and so on."

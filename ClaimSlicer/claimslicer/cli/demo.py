@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 SEGMENTS = (7, 8, 13, 14)
 VOLUME_ML = 10.0
 MVO_FRACTION = 0.12
+BORDER_ZONE_MM = 1.0
+TEXTURE = "bright"
 TRANSMURALITY = (0.0, 0.75)
 
 
@@ -81,12 +83,20 @@ def _run(seed: int, device: str, events: Events) -> _Run:
         volume_ml=VOLUME_ML,
         transmurality=TRANSMURALITY,
         mvo_fraction=MVO_FRACTION,
+        border_zone_mm=BORDER_ZONE_MM,
         seed=seed,
     )
     scar = generate_scar(spec, frame)
     events.progress("scar mask", 1.0)
     painted = synthesize(
-        study, labels, scar.labels, intensity=scar.intensity, seed=seed, device=device, events=events
+        study,
+        labels,
+        scar.labels,
+        intensity=scar.intensity,
+        texture=TEXTURE,
+        seed=seed,
+        device=device,
+        events=events,
     )
     found = segment(_painted_study(study, painted.image), device=device, events=events)
     return _Run(study, labels, frame, scar, painted, found)

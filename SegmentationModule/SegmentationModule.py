@@ -66,15 +66,16 @@ class SegmentationModuleLogic(ChildLogic):
         """Begin; ``on_done`` gets the segmentation node, or the error. ClaimError for an unfit volume."""
         study = volume_study(volume)
         volume_id = volume.GetID()
+        name_of_labels = "labels_synthetic.nrrd" if study.synthetic else "labels.nrrd"
 
         def prepare(folder: Path) -> list[str]:
             image = write_volume(
                 folder / "image.nrrd", study.image, study.geometry, synthetic=study.synthetic
             )
-            return ["segment", str(image), "--out", str(folder / "labels.nrrd")]
+            return ["segment", str(image), "--out", str(folder / name_of_labels)]
 
         def finish(folder: Path) -> vtkMRMLSegmentationNode:
-            labels = read_labels(folder / "labels.nrrd", study)
+            labels = read_labels(folder / name_of_labels, study)
             name = _("{name} segmentation").format(name=study.name)
             styles = [style for style in LABEL_STYLES if style.value != Label.RIGHT_VENTRICLE]
             return add_segmentation(labels, volume_by_id(volume_id), name, styles)

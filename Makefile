@@ -11,7 +11,8 @@ demo: .venv/.program ## the whole path on the embedded study
 	$(BIN)/claim-slicer demo
 
 test: .venv/.development ## library and panel tests, with coverage
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest Testing/library --cov --cov-report=
+	$(BIN)/python -m pytest Testing/modules --cov --cov-append --cov-report=term:skip-covered
 
 lint: .venv/.development
 	$(BIN)/ruff check .

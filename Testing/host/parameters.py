@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import typing
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType, NoneType
@@ -143,7 +144,10 @@ class Wrapper:
             show = connect(self.parameters[name], widget, self._setter(tag, name))
             show(getattr(self, name))
             self._bound[tag][name] = show
-        self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._show())
+        # The node outlives this wrapper. A strong reference would close a circle through the node's Python
+        # side, which the garbage collector may break while the node still calls.
+        this = weakref.ref(self)
+        self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: this() and this()._show())
         return tag
 
     def disconnectGui(self, tag: int) -> None:  # noqa: N802

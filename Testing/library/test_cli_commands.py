@@ -261,3 +261,10 @@ def test_the_border_zone_goes_from_smile_to_synthesize(cli, case, tmp_path, ship
         assert outcome.code == 0, outcome.err
         changed[name] = np.abs(read_array(tmp_path / f"{name}_d_synthetic.nii.gz")).sum()
     assert changed["soft"] < 0.95 * changed["hard"]
+
+
+def test_labels_of_a_synthetic_image_mark_the_report(cli, case, tmp_path, phantom):
+    """An authored scar never reads as the patient's, also when only the labels come from it."""
+    labels = write_volume(tmp_path / "found.nii.gz", phantom.labels, phantom.geometry, synthetic=True)
+    assert cli("quantify", case, "--labels", labels, "--out", tmp_path / "report").code == 0
+    assert "SYNTHETIC" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")

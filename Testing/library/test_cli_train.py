@@ -1,5 +1,6 @@
 """Training through the command line: cohort, training, ensemble, and a model that segments."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,11 @@ def test_a_folder_without_cases_is_refused(cli, tmp_path):
     missing = cli("train", "cache", tmp_path / "nowhere", "--out", tmp_path / "c.npz")
     assert missing.code == 2
     assert "Traceback" not in missing.err
+
+
+def test_the_collection_says_which_slice_is_the_apex(cli, cohort, tmp_path):
+    case = cohort / "Case_P001"
+    for option, said in (((), True), (("--apex-last",), False)):
+        outcome = cli("anatomy", case, *option, "--out", tmp_path / "a.nii.gz", "--json", tmp_path / "f.json")
+        assert outcome.code == 0, outcome.err
+        assert json.loads((tmp_path / "f.json").read_text(encoding="utf-8"))["apex_first"] is said

@@ -167,8 +167,8 @@ def find_slice_order(labels: np.ndarray, geometry: Geometry) -> bool:
         score += sign * (float(closed_cap) - 0.5 * float(has_cavity[end] and not full[end]))
     if abs(score) < 0.05:
         raise AnatomyError(
-            "The labels don't tell which end of the stack is the apex; say so with apex_first or label more "
-            "slices."
+            "The labels don't tell which end of the stack is the apex; say so (--apex-first or --apex-last), "
+            "or label more slices."
         )
     return bool(score > 0)
 

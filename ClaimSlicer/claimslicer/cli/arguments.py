@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -70,10 +70,16 @@ SeedOption = Annotated[int, typer.Option("--seed", min=0, help="The same seed gi
 
 
 def labelled_study(path: Path, labels: Path | None) -> tuple[Study, np.ndarray]:
-    """Read a study and the labels that it must have, its own or those given."""
+    """Read a study and the labels that it must have, its own or those given.
+
+    Labels that were made from a synthetic image make all that follows synthetic.
+    """
     from claimslicer.studies import read_study
+    from claimslicer.studies.synthetic import is_marked_beside
 
     study = read_study(path, labels)
+    if labels is not None and is_marked_beside(labels):
+        study = replace(study, synthetic=True)
     if study.labels is None:
         raise StudyError(
             f"{path} comes without labels: give them with --labels, or make them with 'claim-slicer segment'."
@@ -93,15 +99,19 @@ class FrameOptions:
     def frame_of(self, study: Study, labels: np.ndarray) -> LVFrame:
         """Build the LV frame of ``labels``, from given insertion points where there are any."""
         from claimslicer.anatomy import build_frame
+        from claimslicer.studies.study import FIRST_SLICE
 
         points = None if self.insertions is None else parse_insertions(self.insertions)
+        apex_first = self.apex_first
+        if apex_first is None and FIRST_SLICE in study.metadata:
+            apex_first = study.metadata[FIRST_SLICE] == "apex"
         return build_frame(
             labels,
             study.geometry,
             image=study.image,
             insertions=points,
             rule=self.rule,
-            apex_first=self.apex_first,
+            apex_first=apex_first,
             mirrored=self.mirrored,
         )
 

@@ -10,6 +10,9 @@ import numpy as np
 
 from claimslicer.studies.geometry import Geometry
 
+FIRST_SLICE = "first slice"
+"""Key of the metadata: ``apex`` or ``base``, where the collection's convention says which."""
+
 
 @dataclass(frozen=True)
 class Encoding:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from claimslicer.errors import StudyError
 from claimslicer.studies.readers.layout import CaseFiles, only_one, volume_named, volumes_in
+from claimslicer.studies.study import FIRST_SLICE
 from claimslicer.studies.synthetic import split_suffix
 
 
@@ -30,7 +31,7 @@ def find(path: Path) -> CaseFiles | None:
         image=image,
         labels=volume_named([case / "Contours"], split_suffix(image)[0]),
         convention="EMIDEC",
-        metadata={"layout": "EMIDEC", **_clinical(case)},
+        metadata={"layout": "EMIDEC", FIRST_SLICE: "apex", **_clinical(case)},
     )
 
 

@@ -123,6 +123,10 @@ def test_what_cannot_be_painted_is_refused(heart):
         synthesize(study, labels, np.ones_like(scar))
     with pytest.raises(StudyError, match="one grid"):
         synthesize(study, labels, scar[:-1])
+    with pytest.raises(StudyError, match="intensity"):
+        synthesize(study, labels, scar, intensity=np.ones(scar.shape[1:], np.float32))
+    with pytest.raises(StudyError, match="blood pool"):
+        synthesize(study, np.where(labels == Label.CAVITY, 0, labels), scar)
     with pytest.raises(SpecificationError, match="sampler"):
         synthesize(study, labels, scar, sampler="magic")  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="device"):

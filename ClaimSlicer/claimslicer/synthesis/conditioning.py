@@ -10,6 +10,8 @@ from scipy import ndimage
 
 from claimslicer.labels import Label, ScarLabel, myocardium_mask
 from claimslicer.patches import PatchGrid, neighbour_index
+from claimslicer.synthesis.normalisation import IN_PLANE
+from claimslicer.synthesis.texture import HISTOGRAM_BINS
 
 SCAR_CENTRE, SCAR_WIDTH = 4.0, 3.0
 """The network's own unit for scar is (u − 4) / 3, u in remote SDs: about mean 0, SD 1 over real scars."""
@@ -47,10 +49,8 @@ def surroundings(units: np.ndarray, labels: np.ndarray, scar: np.ndarray) -> Sur
     """Build the conditioning from an image in remote SDs, labels and a scar mask, all ``(z, y, x)``."""
     inside = scar != ScarLabel.NONE
     wall = myocardium_mask(labels)
-    in_plane = ndimage.generate_binary_structure(3, 1)
-    in_plane[0] = in_plane[2] = False
     healthy = labels == Label.MYOCARDIUM
-    ring = healthy & ndimage.binary_dilation(inside, in_plane, iterations=HIDDEN_RING)
+    ring = healthy & ndimage.binary_dilation(inside, IN_PLANE, iterations=HIDDEN_RING)
     clean = np.arcsinh(units / SCAR_WIDTH)
     clean[inside | ring] = 0.0
     arrays = (clean, inside, scar == ScarLabel.MVO, wall, labels == Label.CAVITY)
@@ -68,7 +68,7 @@ def network_input(noisy: torch.Tensor, around: Surroundings, index: int) -> torc
 
 def condition_vector(histogram: np.ndarray | None, pixel_mm: float) -> torch.Tensor:
     """Return the texture histogram (absent: zeros), whether it is there, and log(pixel / 1.5 mm)."""
-    values = np.zeros(16) if histogram is None else histogram
+    values = np.zeros(HISTOGRAM_BINS) if histogram is None else histogram
     present = 0.0 if histogram is None else 1.0
     return torch.tensor([*values, present, np.log(pixel_mm / 1.5)], dtype=torch.float32)
 

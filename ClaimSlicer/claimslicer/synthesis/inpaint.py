@@ -71,14 +71,14 @@ def synthesize(
         StudyError: shapes differ, or the study has no usable remote myocardium.
         ModelError: the weights can't be used.
     """
-    _check(study, labels, scar, sampler, num_inference_steps)
+    _check(study, labels, scar, intensity, sampler, num_inference_steps)
     scar = scar if repaint_existing else _new_scar(labels, scar)
     generator = load_generator(model, device)
     scale = remote_scale(study.image, labels)
     units = scale.forward(study.image)
-    blood = units[labels == Label.CAVITY]
+    blood = float(np.median(units[labels == Label.CAVITY]))
     rng = np.random.default_rng([seed, 0])
-    histogram = generator.bank.choose(texture, float(np.median(blood)) if blood.size else 3.0, rng)
+    histogram = generator.bank.choose(texture, blood, rng)
     painted = _paint(
         generator, study, units, labels, scar, histogram, sampler, num_inference_steps, seed, events
     )
@@ -98,7 +98,20 @@ def synthesize(
     return SynthesisResult(image, image.astype(np.float32) - study.image.astype(np.float32), recipe)
 
 
-def _check(study: Study, labels: np.ndarray, scar: np.ndarray, sampler: str, steps: int) -> None:
+def _check(
+    study: Study,
+    labels: np.ndarray,
+    scar: np.ndarray,
+    intensity: np.ndarray | None,
+    sampler: str,
+    steps: int,
+) -> None:
+    if intensity is not None and intensity.shape != scar.shape:
+        raise StudyError(f"The scar mask has {scar.shape} voxels and its intensity {intensity.shape}.")
+    if not (labels == Label.CAVITY).any():
+        raise StudyError(
+            "The labels hold no blood pool, by which the scar's texture is chosen; label it too."
+        )
     if study.image.shape != labels.shape or study.image.shape != scar.shape:
         raise StudyError(
             f"The image has {study.image.shape} voxels, the labels {labels.shape} and the scar mask "

@@ -13,6 +13,10 @@ from claimslicer.labels import Label, infarct_mask, myocardium_mask
 MINIMUM_VOXELS = 50
 """Fewer remote voxels than this don't give a standard deviation worth using."""
 
+IN_PLANE = np.zeros((3, 3, 3), bool)
+"""A voxel and its four neighbours within the slice: slices are too far apart to count as neighbours."""
+IN_PLANE[1] = ndimage.generate_binary_structure(2, 1)
+
 
 @dataclass(frozen=True)
 class RemoteScale:
@@ -59,7 +63,5 @@ def remote_scale(image: np.ndarray, labels: np.ndarray) -> RemoteScale:
 
 def remote_mask(labels: np.ndarray) -> np.ndarray:
     """Return unenhanced myocardium one voxel off both borders and two voxels away from scar, in plane."""
-    in_plane = ndimage.generate_binary_structure(3, 1)
-    in_plane[0] = in_plane[2] = False
-    inner = ndimage.binary_erosion(myocardium_mask(labels), in_plane)
-    return inner & ~ndimage.binary_dilation(infarct_mask(labels), in_plane, iterations=2)
+    inner = ndimage.binary_erosion(myocardium_mask(labels), IN_PLANE)
+    return inner & ~ndimage.binary_dilation(infarct_mask(labels), IN_PLANE, iterations=2)

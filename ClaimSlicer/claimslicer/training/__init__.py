@@ -1,1 +1,1 @@
-"""TODO."""
+"""Training of generator and segmenter: cached cohorts, configurations, an exactly resumable loop."""

@@ -12,7 +12,9 @@ from slicer.util import VTKObservationMixin
 class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """A panel whose state lives in a parameter node and whose widgets are bound to it by name.
 
-    A subclass gives :meth:`make_logic` and :meth:`missing`, and connects its buttons in :meth:`connect`.
+    A subclass gives :meth:`make_logic`, connects its buttons in :meth:`connect`, and shows in :meth:`update`
+    what the parameter node holds. Where the ``.ui`` file has an ``applyButton``, :meth:`missing` says what
+    keeps it off.
     """
 
     def __init__(self, parent=None) -> None:
@@ -32,7 +34,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def missing(self) -> str:
         """Say what the user has still to choose before Apply works; empty when nothing is missing."""
-        raise NotImplementedError
+        return ""
 
     def setup(self) -> None:
         """Load the ``.ui`` file and bind it; called once, when the module is first opened."""
@@ -51,7 +53,9 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._bind()
 
     def cleanup(self) -> None:
-        """Stop observing; called before the module goes."""
+        """End what runs and stop observing; called before the module goes."""
+        self.stop()
+        self._unbind()
         self.removeObservers()
 
     def enter(self) -> None:
@@ -91,12 +95,16 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._unbind()
 
     def _on_end_close(self, *_args) -> None:
-        self.ui.resultLabel.text = ""
         if self.parent.visible:
             self._bind()
 
     def update(self, *_args) -> None:
-        """Let Apply be pressed only when everything it needs is chosen, and say what isn't."""
+        """Show the parameter node's state; called when it changes, is bound (here) or let go.
+
+        Lets Apply be pressed only when everything it needs is chosen, and says what isn't.
+        """
+        if not hasattr(self.ui, "applyButton"):
+            return
         missing = self.missing() if self._parameters is not None else _("No scene.")
         self.ui.applyButton.enabled = not missing
         self.ui.applyButton.toolTip = missing

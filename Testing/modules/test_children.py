@@ -99,7 +99,8 @@ def test_segmentation_comes_into_the_scene(segmentation, phantom, behave, messag
 
 
 def test_synthesis_adds_a_marked_volume(synthesis, phantom, behave, messages):
-    from ClaimSlicerLib.mrml import SYNTHETIC_ATTRIBUTE, scar_mask
+    from ClaimSlicerLib.mrml import scar_mask
+    from ClaimSlicerLib.synthetic import SYNTHETIC_ATTRIBUTE
 
     behave("work")
     run(synthesis)

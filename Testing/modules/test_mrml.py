@@ -139,7 +139,9 @@ def test_insertion_points_are_turned_to_lps(mrml):
 
 
 def test_synthetic_volumes_say_so(mrml, phantom):
+    from ClaimSlicerLib.synthetic import SYNTHETIC_ATTRIBUTE
+
     volume, labels = phantom
-    assert volume.GetAttribute(mrml.SYNTHETIC_ATTRIBUTE) == "1"
-    assert labels.GetAttribute(mrml.SYNTHETIC_ATTRIBUTE) == "1"
+    assert volume.GetAttribute(SYNTHETIC_ATTRIBUTE) == "1"
+    assert labels.GetAttribute(SYNTHETIC_ATTRIBUTE) == "1"
     assert mrml.volume_study(volume).synthetic

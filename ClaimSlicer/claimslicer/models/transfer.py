@@ -1,4 +1,4 @@
-"""Taking models in from files, folders and zip archives, and giving them out as archives."""
+"""Taking models in from files, folders and zip archives, giving them out as archives, removing them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from pathlib import Path, PurePosixPath
 
 from claimslicer.errors import ModelError, OutputError
 from claimslicer.models.card import KINDS
-from claimslicer.models.registry import PICKLES, SHIPPED, Model, models_in, user_folder, verify
+from claimslicer.models.registry import (
+    PICKLES,
+    SHIPPED,
+    Model,
+    list_models,
+    models_in,
+    user_folder,
+    verify,
+)
 from claimslicer.outputs import check_output, make_folder, output_error, written_whole
 
 SUFFIXES = (".safetensors", ".json", ".md", ".txt", "")
@@ -60,6 +68,23 @@ def export_model(name: str, archive: Path) -> Path:
             if path.is_file() and path.suffix in SUFFIXES:
                 packed.write(path, f"{name}/{path.name}")
     return archive
+
+
+def remove_model(name: str) -> None:
+    """Remove the user's own model ``name`` with all its files; shipped ones stay.
+
+    Raises ModelError when the user has no such model, OutputError when its files can't be removed.
+    """
+    own = user_folder()
+    if not any(model.name == name and model.weights.parent.parent == own for model in list_models()):
+        raise ModelError(f"{name!r} is none of your own models, so it isn't removed.")
+    # Renamed first, so that a model that is only half removed is never listed.
+    doomed = own / f".remove-{name}"
+    try:
+        (own / name).rename(doomed)
+        shutil.rmtree(doomed)
+    except OSError as error:
+        raise output_error(own / name, error) from error
 
 
 def _stage(source: Path, staged: Path) -> None:

@@ -153,12 +153,12 @@ def examine_weights() -> list[Finding]:
     models = list_models()
     found = []
     for model in models:
+        name = f"{model.name} {model.weights.stem}"
         try:
             model.verify()
-            state, text = "fine", f"intact, {model.card.terms}"
+            found.append(Finding("weights", name, "fine", f"intact, {model.card.terms}"))
         except ModelError as error:
-            state, text = "broken", str(error)
-        found.append(Finding("weights", f"{model.name} {model.weights.stem}", state, text))
+            found.append(Finding("weights", name, "broken", str(error)))
     if not any(model.shipped for model in models):
         text = "the shipped weights are missing: install the extension again"
         found.append(Finding("weights", "shipped", "missing", text))

@@ -19,6 +19,10 @@ class AnatomyError(ClaimError):
     """Labels or insertion points don't allow a left-ventricular frame."""
 
 
+class FrameMissing(AnatomyError):
+    """A heart's frame was asked for that isn't kept any more: build it again."""
+
+
 class SpecificationError(ClaimError):
     """A scar specification or a configuration asks for something impossible."""
 

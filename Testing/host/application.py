@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
+import logging
 import os
 import re
 import stat
@@ -16,18 +16,22 @@ import slicer
 from PySide6 import QtCore, QtGui, QtWidgets
 from shibokensupport import feature
 
-from host import NotInHostError, parameters, scripted, widgets
+from host import NotInHostError, dialogs, files, layouts, modules, parameters, sampledata, scripted, widgets
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULES = ("ClaimSlicer", "SMILEModule", "SynthesisModule", "SegmentationModule")
 TRUE_PROPERTY = 0x02
 """PySide6's feature flag: properties are attributes, and their getters and setters are gone."""
+FROM_QT = ("aboutToQuit", "clipboard", "devicePixelRatio", "focusWidget", "keyboardModifiers", "palette", "screens")
+"""What ``slicer.app`` has as it is a QApplication."""
 
 
 class Qt(ModuleType):
     """The module ``qt``: PythonQt has all of Qt's classes in one."""
 
     QUiLoader = widgets.UiLoader
+    QMessageBox = dialogs.MessageBox
+    QFileDialog = dialogs.FileDialog
 
     def __getattr__(self, name: str) -> object:
         for part in (QtCore, QtGui, QtWidgets):
@@ -36,22 +40,92 @@ class Qt(ModuleType):
         raise AttributeError(f"module 'qt' has no attribute {name!r}")
 
 
-class Application:
+class Application(QtCore.QObject):
     """``slicer.app``, as far as the modules and ``slicer.util`` use it."""
 
+    startupCompleted = QtCore.Signal()  # noqa: N815
     applicationName = "Slicer"  # noqa: N815
+    majorVersion, minorVersion = 5, 12  # noqa: N815
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.temporaryPath = str(folder)
+        self.cachePath = str(folder / "cache")
+        self._settings = QtCore.QSettings(str(folder / "Slicer.ini"), QtCore.QSettings.Format.IniFormat)
+        self._module_manager = modules.ModuleManager()
+        self._files = files.CoreIOManager(slicer.mrmlScene)
+        self._logic = slicer.vtkSlicerApplicationLogic()
+        self._logic.SetTemporaryPath(self.temporaryPath)
+        self._layout_manager: layouts.LayoutManager | None = None
+        self._main_window: modules.MainWindow | None = None
+
+    def build(self) -> None:
+        """Make what needs Slicer's own modules, or ``slicer.app`` itself."""
+        for name, module in modules.core_modules(slicer.mrmlScene, self._logic).items():
+            setattr(slicer.modules, name.lower(), module)
+        self._logic.SetMRMLScene(slicer.mrmlScene)
+        self._layout_manager = layouts.LayoutManager(slicer.mrmlScene, self._logic)
+        self._main_window = modules.MainWindow()
+        self._main_window.show()
+
+    def __getattr__(self, name: str) -> object:
+        if name in FROM_QT:
+            return getattr(QtWidgets.QApplication.instance(), name)
+        raise AttributeError(f"The host's slicer.app has no {name}.")
+
+    def connect(self, signal: str, slot: object) -> None:
+        """Connect as PythonQt does: ``slicer.app.connect("startupCompleted()", slot)``."""
+        getattr(self, signal.partition("(")[0]).connect(slot)
 
     def testingEnabled(self) -> bool:  # noqa: N802
-        """Errors are shown, not skipped; without a main window ``slicer.util`` logs them."""
+        """Messages are shown, to be recorded; see dialogs.py."""
         return False
 
+    def commandOptions(self) -> SimpleNamespace:  # noqa: N802
+        """Return the command line's options."""
+        return SimpleNamespace(noMainWindow=False, testingEnabled=False)
+
     def topLevelWidgets(self) -> list:  # noqa: N802
-        """There is no main window."""
-        return []
+        """Return the main window."""
+        return [self._main_window] if self._main_window else []
+
+    def layoutManager(self) -> layouts.LayoutManager:  # noqa: N802
+        """Return the layout manager."""
+        return self._layout_manager
+
+    def moduleManager(self) -> modules.ModuleManager:  # noqa: N802
+        """Return the module manager."""
+        return self._module_manager
+
+    def coreIOManager(self) -> files.CoreIOManager:  # noqa: N802
+        """Return what reads and writes files."""
+        return self._files
+
+    def applicationLogic(self) -> slicer.vtkSlicerApplicationLogic:  # noqa: N802
+        """Return Slicer's application logic, with the selection node."""
+        return self._logic
+
+    def mrmlScene(self) -> slicer.vtkMRMLScene:  # noqa: N802
+        """Return the scene."""
+        return slicer.mrmlScene
+
+    def userSettings(self) -> QtCore.QSettings:  # noqa: N802
+        """Return the user's settings: a file that lives as long as the process."""
+        return self._settings
+
+    settings = userSettings
 
     def processEvents(self) -> None:  # noqa: N802
         """Let Qt work."""
         QtWidgets.QApplication.processEvents()
+
+    def pauseRender(self) -> None:  # noqa: N802
+        """Hold the views back."""
+        self._logic.PauseRender()
+
+    def resumeRender(self) -> None:  # noqa: N802
+        """Let the views render again."""
+        self._logic.ResumeRender()
 
     def setOverrideCursor(self, cursor: object) -> None:  # noqa: N802
         """Show another cursor."""
@@ -93,15 +167,24 @@ def translation_module() -> ModuleType:
     return result
 
 
-def python_slicer() -> Path:
-    """Make a folder with the command PythonSlicer, which Slicer has on its PATH, and return the folder."""
+def ctk_module() -> ModuleType:
+    """Return the module ``ctk``."""
+    result = ModuleType("ctk")
+    result.ctkMessageBox = dialogs.MessageBox
+    for name, kind in widgets.CUSTOM.items():
+        if name.startswith("ctk"):
+            setattr(result, name, kind)
+    return result
+
+
+def python_slicer(folder: Path) -> None:
+    """Put the command PythonSlicer, which Slicer has on its PATH, into a folder on it."""
     if os.name != "posix":
         raise NotInHostError("The host makes its PythonSlicer command on Linux and macOS only.")
-    folder = Path(tempfile.mkdtemp(prefix="host-"))
     command = folder / "PythonSlicer"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
-    return folder
+    os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
 def speak_pythonqt(module_name: str) -> None:
@@ -110,54 +193,79 @@ def speak_pythonqt(module_name: str) -> None:
 
 
 def start() -> None:
-    """Make the application, an empty scene and all modules that Slicer would offer; once a process."""
+    """Make the application, an empty scene and all modules, as Slicer does when it starts; once a process."""
     if hasattr(slicer, "app"):
         return
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    folder = Path(tempfile.mkdtemp(prefix="host-"))
     slicer.qt_application = QtWidgets.QApplication.instance() or QtWidgets.QApplication([])
-    os.environ["PATH"] = f"{python_slicer()}{os.pathsep}{os.environ['PATH']}"
+    QtCore.QSettings.setDefaultFormat(QtCore.QSettings.Format.IniFormat)
+    QtCore.QSettings.setPath(
+        QtCore.QSettings.Format.IniFormat, QtCore.QSettings.Scope.UserScope, str(folder / "settings")
+    )
+    python_slicer(folder)
     # PythonQt gives every object its name as an attribute.
     QtCore.QObject.name = property(lambda self: self.property("objectName"))
     speak_pythonqt("slicer.util")
     sys.modules["qt"] = Qt("qt")
-    sys.modules["ctk"] = ModuleType("ctk")
-    slicer.app = Application()
+    sys.modules["ctk"] = ctk_module()
     slicer.mrmlScene = slicer.vtkMRMLScene()
-    logic = slicer.vtkSlicerSegmentationsModuleLogic()
-    logic.SetMRMLScene(slicer.mrmlScene)
-    slicer.modules = SimpleNamespace(segmentations=SimpleNamespace(logic=lambda: logic))
+    slicer.modules = modules.Modules()
+    slicer.modules.sampleDataSources = {}
+    slicer.selfTests = {}
+    for kind in (modules.qSlicerScriptedLoadableModule, modules.qSlicerScriptedLoadableModuleWidget):
+        setattr(slicer, kind.__name__, kind)
+    for name, kind in widgets.CUSTOM.items():
+        if name.startswith("qMRML"):
+            setattr(slicer, name, kind)
+    sys.modules["SampleData"] = sampledata.module()
     for child in (scripted.module(), parameters.module(), packaging_module(), translation_module()):
         sys.modules[child.__name__] = child
         setattr(slicer, child.__name__.rpartition(".")[2], child)
+    slicer.app = Application(folder)
+    slicer.app.build()
+    _load_all()
+    slicer.app.startupCompleted.emit()
+
+
+def _load_all() -> None:
+    """Load the modules; one that can't be loaded is logged and missing, as in Slicer."""
     for name in MODULES:
         # As with additional module paths: each module's folder is on the path.
         folder = REPOSITORY / name
         sys.path.append(str(folder))
-        path = SimpleNamespace(path=str(folder / f"{name}.py"))
-        setattr(slicer.modules, name.lower(), path)
         for file in folder.rglob("*.py"):
             if "claimslicer" not in file.relative_to(folder).parts:
-                dotted = ".".join(file.relative_to(folder).with_suffix("").parts)
-                speak_pythonqt(dotted)
+                speak_pythonqt(".".join(file.relative_to(folder).with_suffix("").parts))
+    for name in MODULES:
+        try:
+            modules.load_module(REPOSITORY / name / f"{name}.py")
+        except Exception:
+            logging.exception("The module %s can't be loaded.", name)
 
 
 def load(name: str) -> ModuleType:
-    """Import the module file ``name`` and make its module object, as Slicer does at start-up."""
+    """Return the module file ``name``, imported; its errors are raised."""
     start()
-    module = importlib.import_module(name)
-    getattr(module, name)(SimpleNamespace(path=str(REPOSITORY / name / f"{name}.py")))
-    return module
+    if not hasattr(slicer.modules, name.lower()):
+        modules.load_module(REPOSITORY / name / f"{name}.py")
+    return sys.modules[name]
 
 
 def panel(name: str) -> object:
-    """Return the panel of module ``name``, made as Slicer does when the user first opens it."""
-    start()
-    top = widgets.qMRMLWidget()
-    top.setLayout(QtWidgets.QVBoxLayout())
-    widget = getattr(load(name), f"{name}Widget")(top)
-    widget.setup()
-    widget.enter()
-    return widget
+    """Select a module, as the user does, and return its panel."""
+    load(name)
+    slicer.util.selectModule(name)
+    return slicer.util.getModuleWidget(name)
+
+
+def close_panels() -> None:
+    """Let every panel go, as when Slicer ends, so that the next test begins with new ones."""
+    for name in MODULES:
+        module = getattr(slicer.modules, name.lower(), None)
+        if module is not None:
+            module.drop_widget()
+    process_events()
 
 
 def process_events() -> None:

@@ -51,6 +51,12 @@ class LVFrame:
     septal_arc_deg: float = 120.0
     length_mm: float = float("nan")
 
+    def segment_ml(self, members: np.ndarray | None = None) -> dict[int, float]:
+        """Return the ml of each segment that the frame shows, or of ``members`` (bool, (z, y, x)) in it."""
+        shown = np.bincount(self.segments[self.myocardium], minlength=18)
+        count = shown if members is None else np.bincount(self.segments[members], minlength=18)
+        return {k: float(count[k] * self.geometry.voxel_volume_ml) for k in range(1, 18) if shown[k]}
+
 
 def build_frame(
     labels: np.ndarray,

@@ -99,19 +99,15 @@ class FrameOptions:
     def frame_of(self, study: Study, labels: np.ndarray) -> LVFrame:
         """Build the LV frame of ``labels``, from given insertion points where there are any."""
         from claimslicer.anatomy import build_frame
-        from claimslicer.studies.study import FIRST_SLICE
 
         points = None if self.insertions is None else parse_insertions(self.insertions)
-        apex_first = self.apex_first
-        if apex_first is None and FIRST_SLICE in study.metadata:
-            apex_first = study.metadata[FIRST_SLICE] == "apex"
         return build_frame(
             labels,
             study.geometry,
             image=study.image,
             insertions=points,
             rule=self.rule,
-            apex_first=apex_first,
+            apex_first=study.apex_first if self.apex_first is None else self.apex_first,
             mirrored=self.mirrored,
         )
 

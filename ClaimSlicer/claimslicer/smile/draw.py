@@ -72,8 +72,8 @@ def random_spec(
     free = frame.myocardium & (frame.transmural <= outer)
     if existing is not None:
         free &= existing == 0
-    wall_ml = _segment_ml(frame, frame.myocardium)
-    room_ml = _segment_ml(frame, free)
+    wall_ml = frame.segment_ml()
+    room_ml = frame.segment_ml(free)
     lv_ml = sum(wall_ml.values())
     if sum(room_ml.values()) < 0.05 * lv_ml:
         raise SpecificationError(
@@ -105,7 +105,7 @@ def paper_spec(frame: LVFrame, rng: np.random.Generator) -> ScarSpec:
     from a uniform distribution. The paper gives no bounds: here it is one to three regions of each level,
     and 10 to 100 % of each.
     """
-    shown = {k for k, ml in _segment_ml(frame, frame.myocardium).items() if ml > 0}
+    shown = {k for k, ml in frame.segment_ml().items() if ml > 0}
     chosen: set[int] = set()
     for level in ("basal", "mid", "apical"):
         here = {k for k in shown if SEGMENTS[k].level == level}
@@ -121,13 +121,6 @@ def paper_spec(frame: LVFrame, rng: np.random.Generator) -> ScarSpec:
         texture=Texture(anisotropy=round(float(rng.uniform(1.0, 3.0)), 2), grain_mm=8.0),
         seed=int(rng.integers(2**31)),
     )
-
-
-def _segment_ml(frame: LVFrame, members: np.ndarray) -> dict[int, float]:
-    """Return the ml of ``members`` (bool, (z, y, x)) in each segment that the frame shows."""
-    shown = np.bincount(frame.segments[frame.myocardium], minlength=18)
-    count = np.bincount(frame.segments[members], minlength=18)
-    return {k: float(count[k] * frame.geometry.voxel_volume_ml) for k in SEGMENTS if shown[k]}
 
 
 def _draw_segments(

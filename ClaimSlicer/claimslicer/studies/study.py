@@ -55,3 +55,8 @@ class Study:
     synthetic: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
     encoding: Encoding | None = None
+
+    @property
+    def apex_first(self) -> bool | None:
+        """Whether the first slice is the apex, where the collection's convention says so, else None."""
+        return self.metadata[FIRST_SLICE] == "apex" if FIRST_SLICE in self.metadata else None

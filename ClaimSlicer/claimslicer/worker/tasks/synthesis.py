@@ -1,0 +1,42 @@
+"""Scar painted into a study, one variant for each seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from claimslicer.events import PartEvents
+from claimslicer.synthesis import synthesize as paint
+from claimslicer.worker.context import Context
+from claimslicer.worker.messages import study_from
+from claimslicer.worker.tasks.anatomy import labels_of
+
+OPTIONS = (
+    "intensity",
+    "model",
+    "num_inference_steps",
+    "sampler",
+    "texture",
+    "device",
+    "repaint_existing",
+)
+
+
+def synthesize(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Paint ``scar`` into ``study`` once for each of ``seeds``.
+
+    The options are those of :func:`claimslicer.synthesis.synthesize`.
+    """
+    study = study_from(arguments["study"])
+    labels, seeds = labels_of(study), arguments["seeds"]
+    options = {name: arguments[name] for name in OPTIONS if name in arguments}
+    context.events.progress("painting", 0.0, "loading the network")
+    results = []
+    for index, seed in enumerate(seeds):
+        events = PartEvents(context.events, index, len(seeds), "variant")
+        results.append(paint(study, labels, arguments["scar"], seed=seed, events=events, **options))
+    return {
+        "images": [result.image for result in results],
+        "differences": [result.difference for result in results],
+        "recipes": [result.recipe for result in results],
+    }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import colorsys
 from dataclasses import dataclass
 
-from claimslicer.anatomy.aha import LEVELS, SEGMENTS
+from claimslicer.anatomy.aha import SEGMENTS
+from claimslicer.figures.palette import aha_colour
 from claimslicer.labels import Label, ScarLabel
 
 
@@ -44,14 +44,7 @@ SCAR_STYLES = (
 )
 
 
-def _aha_colour(number: int) -> tuple[float, float, float]:
-    """Give neighbours different colours: the hue turns with the angle, and each level is paler."""
-    segment = SEGMENTS[number]
-    step = LEVELS.index(segment.level)
-    return colorsys.hsv_to_rgb(((segment.centre_deg + 20.0 * step) % 360.0) / 360.0, 0.85 - 0.2 * step, 0.95)
-
-
 AHA_STYLES = tuple(
-    SegmentStyle(number, f"{number} {segment.name}", _aha_colour(number))
+    SegmentStyle(number, f"{number} {segment.name}", aha_colour(number))
     for number, segment in SEGMENTS.items()
 )

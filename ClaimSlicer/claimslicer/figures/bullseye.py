@@ -12,7 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from claimslicer.anatomy.aha import SEGMENTS, Level
+from claimslicer.anatomy.aha import (
+    FIRST_SEGMENT,
+    SEGMENTS,
+    SEGMENTS_PER_LEVEL,
+    TERRITORIES,
+    Level,
+    neighbours,
+)
 
 Point = tuple[float, float]
 
@@ -25,6 +32,13 @@ WALL_LABELS: Mapping[str, Point] = MappingProxyType(
     {"anterior": (0.0, 1.0), "septal": (-1.0, 0.0), "inferior": (0.0, -1.0), "lateral": (1.0, 0.0)}
 )
 """Directions of the four walls, for labels outside the circle."""
+
+WALL_NAMES: Mapping[str, str] = MappingProxyType(
+    {"anterior": "Anterior", "septal": "Septum", "inferior": "Inferior", "lateral": "Lateral"}
+)
+
+SEPTUM_DEG = (120.0, 240.0)
+"""From the anterior to the inferior RV insertion: the right ventricle lies outside this arc."""
 
 
 @dataclass(frozen=True)
@@ -91,3 +105,39 @@ SECTORS: Mapping[int, Sector] = MappingProxyType({number: _sector(number) for nu
 def hit_test(x: float, y: float) -> int | None:
     """Return the segment at a point of the unit circle, or None outside."""
     return next((number for number, sector in SECTORS.items() if sector.contains(x, y)), None)
+
+
+def _ring(level: Level) -> frozenset[int]:
+    return frozenset(range(FIRST_SEGMENT[level], FIRST_SEGMENT[level] + SEGMENTS_PER_LEVEL[level]))
+
+
+def _wall(name: str) -> frozenset[int]:
+    """Return a wall's segments in all rings; anteroseptal and inferoseptal count as septal, and so on."""
+    end = {"septal": ("septal",), "lateral": ("lateral",)}.get(name, (f" {name}",))
+    return frozenset(k for k, segment in SEGMENTS.items() if segment.name.endswith(end))
+
+
+GROUPS: Mapping[str, frozenset[int]] = MappingProxyType(
+    {
+        **{"Basal": _ring("basal"), "Mid": _ring("mid"), "Apical": _ring("apical")},
+        **{WALL_NAMES[name]: _wall(name) for name in WALL_NAMES},
+        **{name: frozenset(segments) for name, segments in TERRITORIES.items()},
+    }
+)
+"""Segments that are often chosen together: rings, walls and coronary territories."""
+
+
+def step(segment: int, dx: int, dy: int) -> int:
+    """Return the segment that an arrow key leads to: the neighbour lying most in that direction, or itself.
+
+    ``dx`` is 1 for right and -1 for left, ``dy`` 1 for up and -1 for down.
+    """
+    x, y = SECTORS[segment].label_position
+
+    def alignment(other: int) -> float:
+        there = SECTORS[other].label_position
+        away = there[0] - x, there[1] - y
+        return round((away[0] * dx + away[1] * dy) / math.hypot(*away), 6)
+
+    best = max(neighbours(segment), key=alignment)
+    return best if alignment(best) > 0.3 else segment

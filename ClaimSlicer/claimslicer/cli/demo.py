@@ -136,13 +136,13 @@ def _page(run: _Run) -> Report:
     """Return the report: the painted scar, and the segmentation measured against the asked scar."""
     from dataclasses import replace
 
-    from claimslicer.cli.quantify import build_page
+    from claimslicer.figures.page import quantification_page
     from claimslicer.figures.sections import synthesis_section
     from claimslicer.labels import labels_with_scar
 
     painted = _painted_study(run.study, run.synthesis.image)
     asked = labels_with_scar(run.labels, run.scar.labels)
-    measured = build_page(painted, run.segmentation.labels, run.frame, asked)
+    measured = quantification_page(painted, run.segmentation.labels, run.frame, asked)
     synthesis = synthesis_section(
         run.study.image,
         run.synthesis.image,

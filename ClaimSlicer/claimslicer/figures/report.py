@@ -71,6 +71,13 @@ class Report:
     data: Mapping[str, Any] = field(default_factory=dict)
     synthetic: bool = False
 
+    @property
+    def files(self) -> list[str]:
+        """The names of the files that :func:`write_report` writes, the page first."""
+        pictures = [f"{picture.name}.png" for section in self.sections for picture in section.pictures]
+        tables = [f"{table.name}.csv" for section in self.sections for table in section.tables]
+        return [PAGE_NAME, "report.json", *tables, *pictures]
+
 
 def write_report(folder: Path, report: Report) -> Path:
     """Write ``report.html``, ``report.json``, a CSV per table and a PNG per picture; return the page's path.
@@ -80,9 +87,8 @@ def write_report(folder: Path, report: Report) -> Path:
     """
     pictures = [picture for section in report.sections for picture in section.pictures]
     tables = [table for section in report.sections for table in section.tables]
-    for names in ([picture.name for picture in pictures], [table.name for table in tables]):
-        if len(set(names)) < len(names):
-            raise ValueError(f"two parts of the report would be written to one file: {sorted(names)}")
+    if len(set(report.files)) < len(report.files):
+        raise ValueError(f"two parts of the report would be written to one file: {sorted(report.files)}")
     synthetic = report.synthetic or any(picture.synthetic for picture in pictures)
     images = {picture.name: to_png(picture.figure, synthetic=picture.synthetic) for picture in pictures}
     files = {f"{name}.png": image for name, image in images.items()}

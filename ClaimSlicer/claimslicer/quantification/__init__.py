@@ -9,6 +9,7 @@ from claimslicer.quantification.agreement import (
 )
 from claimslicer.quantification.chords import Chords, wall_chords
 from claimslicer.quantification.compare import Comparison, RegionAgreement, SegmentDifference, compare
+from claimslicer.quantification.measure import Measurement, measure
 from claimslicer.quantification.quantify import (
     MYOCARDIAL_DENSITY_G_PER_ML,
     TRANSMURALITY_CLASSES,
@@ -26,6 +27,7 @@ __all__ = [
     "Chords",
     "Comparison",
     "Interval",
+    "Measurement",
     "Quantification",
     "RegionAgreement",
     "SegmentDifference",
@@ -36,6 +38,7 @@ __all__ = [
     "compare",
     "concordance",
     "fwhm",
+    "measure",
     "n_sd",
     "otsu",
     "quantify",

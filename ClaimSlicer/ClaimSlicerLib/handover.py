@@ -1,0 +1,18 @@
+"""From one module to the next with the same study."""
+
+from __future__ import annotations
+
+import slicer
+
+
+def go_to(module_name: str, **parameters: object) -> None:
+    """Put ``parameters`` into the parameter node of a module and show its panel.
+
+    Raises RuntimeError when the module isn't there, AttributeError for a parameter that it hasn't.
+    """
+    wanted = slicer.util.getModuleLogic(module_name).getParameterNode()
+    for name, value in parameters.items():
+        # The wrapper would take any attribute; a name that it hasn't got is a mistake of ours.
+        getattr(wanted, name)
+        setattr(wanted, name, value)
+    slicer.util.selectModule(module_name)

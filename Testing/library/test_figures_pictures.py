@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from analytic_ventricle import make_ventricle
 from claimslicer.errors import StudyError
-from claimslicer.figures import style
+from claimslicer.figures import palette, style
 from claimslicer.figures.draw import difference_bullseye, transmurality_bullseye, volume_bullseye
 from claimslicer.figures.montage import slice_montage, synthesis_montage, view_of
 from claimslicer.labels import Label
@@ -40,7 +40,7 @@ def test_volume_bullseye_writes_every_number_and_its_scale():
     written = texts(figure)
     assert {f"{v:.1f}" for v in values.values()} <= set(written)
     assert {"Anterior", "Septum", "Inferior", "Lateral"} <= set(written)
-    assert fills(figure)[17] == style.MISSING and "–" in written
+    assert fills(figure)[17] == palette.MISSING and "–" in written
     assert figure.axes[1].get_xlim() == (0.0, 8.0)
     assert "ml" in figure.axes[1].get_xlabel()
 
@@ -56,7 +56,7 @@ def test_difference_bullseye_is_symmetric_with_white_at_zero():
     assert {"−3.0", "0.0", "+1.0"} <= set(texts(figure))
     colours = fills(figure)
     assert min(int(colours[2][i : i + 2], 16) for i in (1, 3, 5)) > 235
-    assert colours[4] == style.MISSING
+    assert colours[4] == palette.MISSING
 
 
 def test_nothing_at_all_is_drawn_without_a_division_by_zero():

@@ -14,7 +14,7 @@ from matplotlib.colors import BoundaryNorm, Normalize, TwoSlopeNorm, to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from claimslicer.figures import style
+from claimslicer.figures import palette, style
 from claimslicer.figures.bullseye import SECTORS, WALL_LABELS
 from claimslicer.quantification import TRANSMURALITY_CLASSES
 
@@ -107,14 +107,14 @@ def draw_bullseye(axes: Axes, colours: Mapping[int, str], texts: Mapping[int, st
         patch = Polygon(
             sector.outline(),
             closed=True,
-            facecolor=colour or style.MISSING,
+            facecolor=colour or palette.MISSING,
             edgecolor="#4D4D4D",
             linewidth=0.9,
             hatch=None if colour else "//",
         )
         axes.add_patch(patch)
         x, y = sector.label_position
-        ink = style.text_colour(colour or style.MISSING)
+        ink = style.text_colour(colour or palette.MISSING)
         place: dict[str, Any] = {"ha": "center", "va": "center", "color": ink}
         axes.text(x, y - 0.025, texts.get(number, "–"), fontsize=11, fontweight="bold", **place)
         axes.text(x, y + 0.07, str(number), fontsize=7, **place)

@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 
 from claimslicer.errors import StudyError
 from claimslicer.figures import style
+from claimslicer.figures.difference import reach
 from claimslicer.labels import Label, infarct_mask, myocardium_mask
 from claimslicer.studies import Geometry
 
@@ -136,7 +137,7 @@ def synthesis_montage(
     shown = scar != 0 if heart is None else heart | (scar != 0)
     view = view_of(original, shown, _pixel_mm(geometry, slice_axis), apex_first=apex_first)
     difference = synthetic.astype(np.float64) - original.astype(np.float64)
-    reach = float(np.abs(difference).max()) or 1.0
+    ends = reach(difference)
     rows = ("Original", "Synthetic", "Difference")
     figure, blocks = _grid(view, rows, title, _subtitle(view, apex_first), True)
     for z, (first, second, third) in zip(view.slices, blocks, strict=True):
@@ -148,8 +149,8 @@ def synthesis_montage(
         drawn = third.imshow(
             view.crop(difference, z),
             cmap=style.DIFFERENCE_MAP,
-            vmin=-reach,
-            vmax=reach,
+            vmin=-ends,
+            vmax=ends,
             extent=view.extent,
             interpolation="nearest",
         )
@@ -160,7 +161,7 @@ def synthesis_montage(
     bar = figure.colorbar(
         drawn, cax=figure.add_axes((0.3, 0.42 / height, 0.4, 0.1 / height)), orientation="horizontal"
     )
-    bar.set_label(f"Synthetic − original, −{reach:.4g} to {reach:.4g} in the image's grey levels", fontsize=9)
+    bar.set_label(f"Synthetic − original, −{ends:.4g} to {ends:.4g} in the image's grey levels", fontsize=9)
     bar.ax.tick_params(labelsize=8.5, length=2)
     return figure
 

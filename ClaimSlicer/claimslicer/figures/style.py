@@ -9,23 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap, to_rgb
 from matplotlib.figure import Figure
 
+from claimslicer.figures.palette import CLASS_COLOURS, INK, SYNTHETIC
 from claimslicer.outputs import written_whole
 
-INK = "#222222"
 FAINT = "#767676"
-MISSING = "#E4E4E4"
-"""Segments that can't be measured."""
 ENDOCARDIUM = "#56B4E9"
 EPICARDIUM = "#009E73"
 INFARCT = "#FF8C00"
 MVO = "#F0E442"
 REFERENCE = "#FFFFFF"
-SYNTHETIC = "#AA3377"
 
 DIFFERENCE_MAP = "PuOr_r"
 """Less is purple, more is orange, none is white."""
-CLASS_COLOURS = ("#FFFFFF", "#FFEDA0", "#FEB24C", "#F03B20", "#99000D")
-"""One for each class of transmurality, in order."""
 
 DPI = 130
 SYNTHETIC_TEXT = "SYNTHETIC"

@@ -22,7 +22,15 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 MODULES = ("ClaimSlicer", "SMILEModule", "SynthesisModule", "SegmentationModule")
 TRUE_PROPERTY = 0x02
 """PySide6's feature flag: properties are attributes, and their getters and setters are gone."""
-FROM_QT = ("aboutToQuit", "clipboard", "devicePixelRatio", "focusWidget", "keyboardModifiers", "palette", "screens")
+FROM_QT = (
+    "aboutToQuit",
+    "clipboard",
+    "devicePixelRatio",
+    "focusWidget",
+    "keyboardModifiers",
+    "palette",
+    "screens",
+)
 """What ``slicer.app`` has as it is a QApplication."""
 
 
@@ -61,9 +69,16 @@ class Application(QtCore.QObject):
 
     def build(self) -> None:
         """Make what needs Slicer's own modules, or ``slicer.app`` itself."""
+        self._logic.SetHomeDirectory(self.temporaryPath)
+        self._logic.SetMRMLScene(slicer.mrmlScene)
         for name, module in modules.core_modules(slicer.mrmlScene, self._logic).items():
             setattr(slicer.modules, name.lower(), module)
-        self._logic.SetMRMLScene(slicer.mrmlScene)
+        # Scenes in one file are unpacked into the cache.
+        self._remote = slicer.vtkMRMLRemoteIOLogic()
+        self._remote.SetMRMLScene(slicer.mrmlScene)
+        self._remote.AddDataIOToScene()
+        Path(self.cachePath).mkdir()
+        slicer.mrmlScene.GetCacheManager().SetRemoteCacheDirectory(self.cachePath)
         self._layout_manager = layouts.LayoutManager(slicer.mrmlScene, self._logic)
         self._main_window = modules.MainWindow()
         self._main_window.show()

@@ -8,8 +8,9 @@ from pathlib import Path
 from types import ModuleType
 
 import slicer
-from PySide6 import QtWidgets
+from PySide6 import QtGui, QtWidgets
 
+from host import NotInHostError
 from host.widgets import qMRMLWidget
 
 
@@ -19,6 +20,30 @@ class ScriptedLoadableModule:
     def __init__(self, parent: object) -> None:
         self.parent = parent
         self.moduleName = type(self).__name__
+        parent.title = ""
+        parent.categories = []
+        parent.dependencies = []
+        parent.contributors = []
+        parent.helpText = parent.acknowledgementText = ""
+        for icon in sorted((Path(parent.path).parent / "Resources" / "Icons").glob(f"{self.moduleName}.*")):
+            parent.icon = QtGui.QIcon(str(icon))
+        slicer.selfTests[self.moduleName] = self.runTest
+
+    def runTest(self, msec: int = 100, **options: object) -> None:  # noqa: N802
+        """Run the module's test class, as Reload and Test does."""
+        case = getattr(sys.modules[type(self).__module__], f"{self.moduleName}Test")()
+        case.messageDelay = msec
+        case.runTest(**options)
+
+    def resourcePath(self, filename: str) -> str:  # noqa: N802
+        """Return the path of a file in the module's Resources folder."""
+        return str(Path(self.parent.path).parent / "Resources" / filename)
+
+    def getDefaultModuleDocumentationLink(self, docPage: str | None = None) -> str:  # noqa: N802, N803
+        """Return a link to Slicer's documentation."""
+        return (
+            f'<p>For more information see the <a href="{docPage or self.moduleName}">documentation</a>.</p>'
+        )
 
 
 class ScriptedLoadableModuleWidget:
@@ -35,6 +60,12 @@ class ScriptedLoadableModuleWidget:
         if parent is None:
             self.setup()
             self.parent.show()
+        slicer.app.moduleManager().moduleAboutToBeUnloaded.connect(self._onModuleAboutToBeUnloaded)
+
+    def _onModuleAboutToBeUnloaded(self, name: str) -> None:  # noqa: N802
+        if name == self.moduleName:
+            slicer.app.moduleManager().moduleAboutToBeUnloaded.disconnect(self._onModuleAboutToBeUnloaded)
+            self.cleanup()
 
     def setup(self) -> None:
         """Do nothing: the developer's buttons are Slicer's own."""
@@ -53,15 +84,24 @@ class ScriptedLoadableModuleLogic:
     def __init__(self, parent: object = None) -> None:
         super().__init__()
         self.moduleName = type(self).__name__.removesuffix("Logic")
+        self.isSingletonParameterNode = True
 
     def getParameterNode(self) -> slicer.vtkMRMLScriptedModuleNode:  # noqa: N802
         """Return the module's one parameter node in the scene, made when missing."""
+        if not self.isSingletonParameterNode:
+            raise NotInHostError("The host keeps one parameter node a module.")
         node = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
         if node is None:
-            node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
-            node.UnRegister(None)
-            node.SetSingletonTag(self.moduleName)
-            node = slicer.mrmlScene.AddNode(node)
+            return slicer.mrmlScene.AddNode(self.createParameterNode())
+        if node.GetAttribute("ModuleName") != self.moduleName:
+            node.SetAttribute("ModuleName", self.moduleName)  # closing the scene may have removed it
+        return node
+
+    def createParameterNode(self) -> slicer.vtkMRMLScriptedModuleNode:  # noqa: N802
+        """Return a new parameter node, not yet in the scene."""
+        node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
+        node.UnRegister(None)
+        node.SetSingletonTag(self.moduleName)
         node.SetAttribute("ModuleName", self.moduleName)
         node.SetName(slicer.mrmlScene.GenerateUniqueName(self.moduleName))
         return node

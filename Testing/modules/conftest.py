@@ -69,21 +69,24 @@ def phantom(scene):
 
 @pytest.fixture
 def open_panel(scene):
-    """A function that opens a module's panel; the panels are closed after the test."""
+    """A function that selects a module and returns its panel; the panels are closed after the test."""
     from host import application
 
-    opened = []
+    yield application.panel
+    application.close_panels()
 
-    def open_(name: str):
-        opened.append(application.panel(name))
-        return opened[-1]
 
-    yield open_
-    for panel in opened:
-        panel.exit()
-        panel.cleanup()
-        panel.parent.deleteLater()
-    application.process_events()
+@pytest.fixture(autouse=True)
+def dialogs():
+    """What message boxes said, and the answers that a test prepares; see Testing/host/dialogs.py."""
+    if MISSING:
+        yield None
+        return
+    from host.dialogs import DIALOGS
+
+    DIALOGS.clear()
+    yield DIALOGS
+    DIALOGS.clear()
 
 
 @pytest.fixture

@@ -56,12 +56,10 @@ def test_the_state_lives_in_the_scene(panel, phantom, tmp_path):
     assert panel.ui.volumeMlSlider.value == 3.5
     with pytest.raises(ValueError, match="range"):
         node.volumeMl = 1000.0
-    slicer.mrmlScene.SetURL(str(tmp_path / "scene.mrml"))
-    assert slicer.mrmlScene.Commit()
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
     slicer.mrmlScene.Clear()
     assert panel.parameters is None or panel.parameters.segments != "3"
-    slicer.mrmlScene.SetURL(str(tmp_path / "scene.mrml"))
-    assert slicer.mrmlScene.Connect()
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"), {"clear": True})
     panel.exit()
     panel.enter()
     assert panel.ui.segmentsEdit.text == "3"

@@ -12,6 +12,8 @@ from claimslicer.studies.geometry import Geometry
 
 AngleRule = Literal["fixed", "septal"]
 InsertionSource = Literal["rv-label", "image", "given"]
+LOW_CONFIDENCE = 0.5
+"""Insertion points found with less are worth a look."""
 
 
 @dataclass(frozen=True)

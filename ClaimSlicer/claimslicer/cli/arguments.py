@@ -63,8 +63,6 @@ ModelOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps …")]
-LOW_CONFIDENCE = 0.5
-"""Insertion points found with less are worth a look."""
 
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same result.")]
 
@@ -114,6 +112,8 @@ class FrameOptions:
 
 def insertions_sentence(frame: LVFrame) -> str:
     """Say where the RV insertions come from, and when not to trust them."""
+    from claimslicer.anatomy.frame import LOW_CONFIDENCE
+
     points = frame.insertions
     where = {"given": "were given", "rv-label": "come from the RV label", "image": "were found in the image"}
     sentence = f"RV insertions {where[points.source]} (confidence {points.confidence:.0%})."

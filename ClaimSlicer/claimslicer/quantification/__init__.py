@@ -18,7 +18,14 @@ from claimslicer.quantification.quantify import (
     quantify,
     transmurality_class,
 )
-from claimslicer.quantification.thresholds import ThresholdResult, fwhm, n_sd, otsu, remote_region
+from claimslicer.quantification.thresholds import (
+    ThresholdResult,
+    fwhm,
+    n_sd,
+    otsu,
+    remote_region,
+    threshold_masks,
+)
 
 __all__ = [
     "MYOCARDIAL_DENSITY_G_PER_ML",
@@ -43,6 +50,7 @@ __all__ = [
     "otsu",
     "quantify",
     "remote_region",
+    "threshold_masks",
     "transmurality_class",
     "wall_chords",
 ]

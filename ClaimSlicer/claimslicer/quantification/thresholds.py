@@ -98,6 +98,25 @@ def otsu(image: np.ndarray, myocardium: np.ndarray) -> ThresholdResult:
     return ThresholdResult(myocardium & (image > threshold), threshold)
 
 
+def threshold_masks(
+    image: np.ndarray, frame: LVFrame, infarct: np.ndarray, n: float = 5.0
+) -> dict[str, np.ndarray]:
+    """Return the infarct (bool) that each threshold finds in the wall of ``frame``, by its name.
+
+    ``infarct`` (bool) is what is known of it: the remote region keeps clear of it, and Otsu, which always
+    finds two classes, is left out where it is empty. FWHM counts from the level of the remote region, so that
+    grey levels that an export has lifted don't matter.
+    """
+    wall = frame.myocardium
+    remote = remote_region(image, frame, infarct)
+    level = float(image[remote].mean())
+    masks = {
+        f"{n:g} SD": n_sd(image, wall, remote, n).mask,
+        "FWHM": fwhm(image, wall, remote, baseline=level).mask,
+    }
+    return masks | ({"Otsu": otsu(image, wall).mask} if infarct.any() else {})
+
+
 def _remote_statistics(image: np.ndarray, remote: np.ndarray) -> tuple[float, float]:
     if remote.sum() < 2:
         raise StudyError("The remote region is empty; draw one in unenhanced myocardium.")

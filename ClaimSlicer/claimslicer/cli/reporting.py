@@ -43,7 +43,9 @@ class TerminalEvents:
         self._progress.update(self._bars[stage], completed=fraction, message=message)
 
     def emit(self, kind: str, **values: Any) -> None:
-        """Print a line above the bars."""
+        """Print a line above the bars, which show themselves what ``metrics`` tell."""
+        if kind == "metrics":
+            return
         text = values.get("message") or ", ".join(f"{name} {value}" for name, value in values.items())
         self._progress.console.print(f"{kind}: {text}", highlight=False, markup=False)
 

@@ -7,12 +7,17 @@ from typing import Annotated
 
 import typer
 
-from claimslicer.cli.arguments import ModelOption, SeedOption
+from claimslicer.cli.arguments import DeviceOption, ModelOption, SeedOption
 from claimslicer.cli.reporting import EventsOption, reporting
 
 app = typer.Typer(help="Train the generator or the segmenter.", no_args_is_help=True)
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="All settings of the run.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")]
+KindArgument = Annotated[str, typer.Argument(metavar="synthesis|segmentation", help="What to train.")]
+DataArgument = Annotated[
+    Path, typer.Argument(metavar="DATA", help="Folder of labelled case folders, or a training cache (.npz).")
+]
+PresetOption = Annotated[str, typer.Option("--preset", help="trial, standard or long.")]
 WHEN_STOPPED = "the last checkpoint is kept, go on with --resume"
 
 
@@ -36,6 +41,54 @@ def segmentation(config: ConfigArgument, resume: ResumeOption = False, events: E
 
         settings = SegmentationConfig.from_yaml(config)
         report.wrote(train_segmentation(settings, resume=resume, events=report.events))
+
+
+@app.command()
+def needs(
+    kind: KindArgument,
+    data: DataArgument,
+    preset: PresetOption = "standard",
+    device: DeviceOption = "auto",
+    runs: Annotated[Path, typer.Option("--runs", help="Folder that the run would be made in.")] = Path(),
+    events: EventsOption = None,
+) -> None:
+    """Say what a training would need, after reading the data and a few steps."""
+    with reporting("train needs", events) as report:
+        from claimslicer.training.needs import measure_needs
+
+        found = measure_needs(kind, preset, data, runs, device=device, events=report.events)
+        report.events.emit("needs", **found.to_dict())
+        for name, value in found.table():
+            report.say(f"{name}: {value}")
+        for sentence in found.obstacles() + found.cautions():
+            report.say(sentence)
+
+
+@app.command()
+def prepare(
+    kind: KindArgument,
+    data: DataArgument,
+    out: Annotated[Path, typer.Option("--out", help="The run's new folder.", show_default=False)],
+    preset: PresetOption = "standard",
+    device: DeviceOption = "auto",
+) -> None:
+    """Make a run's folder with its settings, for 'train run'; settings may be edited before."""
+    from claimslicer.training.runs import prepare_run
+
+    run = prepare_run(out.absolute().parent, kind, preset, data, name=out.name, device=device)
+    typer.echo(f"Wrote {run.config_file}; start with: claim-slicer train run {run.folder}")
+
+
+@app.command("run")
+def run_folder(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run's folder.")],
+) -> None:
+    """Carry a run out, or go on with it: cohort, training, model. A file 'stop' in the folder pauses it."""
+    with reporting("train run", None, "run it again to go on from the last checkpoint") as report:
+        from claimslicer.training.execute import execute
+        from claimslicer.training.runs import Run
+
+        report.wrote(execute(Run(folder.resolve()), report.events))
 
 
 @app.command()

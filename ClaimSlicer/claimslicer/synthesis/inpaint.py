@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -162,7 +164,13 @@ def _paint(
     condition = condition_vector(histogram, grid.pixel_mm)
     noise = torch.Generator().manual_seed(seed)
     start = torch.randn(around.scar.shape, generator=noise)
-    denoise = _denoiser(generator, around, condition, steps, events)
+    count = itertools.count(1)
+
+    def evaluated() -> None:
+        done = next(count)
+        events.progress("painting", min(done / steps, 0.99), f"{done} of {steps} steps")
+
+    denoise = slice_denoiser(generator.network, generator.device, around, condition, evaluated)
     with torch.inference_mode():
         if sampler == "dpm":
             values = dpm_solver(denoise, start, steps)
@@ -177,23 +185,24 @@ def _paint(
     return painted
 
 
-def _denoiser(
-    generator: GeneratorModel, around: Surroundings, condition: torch.Tensor, steps: int, events: Events
+def slice_denoiser(
+    network: torch.nn.Module,
+    device: torch.device,
+    around: Surroundings,
+    condition: torch.Tensor,
+    on_evaluation: Callable[[], None] = lambda: None,
 ) -> Denoiser:
     """Return the denoiser of all slices at once; slices without scar are not computed."""
     active = [index for index in range(len(around.scar)) if around.scar[index].any()]
-    conditions = condition.expand(len(active), -1).to(generator.device)
-    done = 0
+    conditions = condition.expand(len(active), -1).to(device)
 
     def denoise(noisy: torch.Tensor, time: float) -> torch.Tensor:
-        nonlocal done
         images = torch.stack([network_input(noisy, around, index) for index in active])
         times = torch.full((len(active),), time)
-        v = generator.network(images.to(generator.device), times.to(generator.device), conditions)[:, 0].cpu()
+        v = network(images.to(device), times.to(device), conditions)[:, 0].cpu()
         clean = torch.zeros_like(noisy)
         clean[active] = clean_from_velocity(noisy[active], v, times)
-        done += 1
-        events.progress("painting", min(done / steps, 0.99), f"{done} of {steps} steps")
+        on_evaluation()
         return clean
 
     return denoise

@@ -14,7 +14,7 @@ from claimslicer.errors import StudyError
 from claimslicer.events import SILENT, Events
 from claimslicer.labels import infarct_mask
 from claimslicer.outputs import written_whole
-from claimslicer.training.splits import Part, emidec_part
+from claimslicer.training.splits import Part, split_by_patient
 
 FORMAT_VERSION = 1
 
@@ -50,30 +50,35 @@ class Cohort:
         return [study for study in self.studies if study.part == part]
 
 
+def case_folders(root: Path) -> dict[Path, Part]:
+    """Return the case folders in ``root`` with their parts of the split. Raises StudyError without any."""
+    root = Path(root)
+    try:
+        folders = sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] not in "._")
+    except OSError as error:
+        raise StudyError(f"'{root}' can't be read as a folder: choose the one with the cases.") from error
+    parts = split_by_patient([folder.name for folder in folders])
+    if "training" not in parts.values():
+        raise StudyError(
+            f"'{root}' holds no case folders: give the folder that contains Case_P001 and so on."
+        )
+    return {folder: parts[folder.name] for folder in folders}
+
+
 def read_case_folders(root: Path, events: Events = SILENT) -> Iterator[CachedStudy]:
     """Read every labelled case folder under ``root``, leaving the published test cases unread."""
     from claimslicer.studies import read_study
 
-    root = Path(root)
-    folders = sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
-    if not any(emidec_part(folder.name) != "test" for folder in folders):
-        raise StudyError(
-            f"'{root}' holds no case folders: give the folder that contains Case_P001 and so on."
-        )
-    for number, folder in enumerate(folders):
+    folders = case_folders(root)
+    for number, (folder, part) in enumerate(folders.items()):
         events.progress("reading", number / len(folders), folder.name)
-        if emidec_part(folder.name) == "test":
+        if part == "test":
             continue
         study = read_study(folder)
         if study.labels is None:
             raise StudyError(f"'{folder}' has no labels; training needs a label map for every study.")
         yield CachedStudy(
-            folder.name,
-            emidec_part(folder.name),
-            study.image,
-            study.labels,
-            study.geometry.spacing_zyx,
-            study.synthetic,
+            folder.name, part, study.image, study.labels, study.geometry.spacing_zyx, study.synthetic
         )
 
 

@@ -15,10 +15,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from claimslicer.errors import ModelError
+from claimslicer.errors import Cancelled, ModelError
 from claimslicer.events import Events
 from claimslicer.training.checkpoints import load_checkpoint, save_checkpoint
 from claimslicer.training.config import TrainingConfig
+from claimslicer.training.samples import Sample, write_sample
+
+STOP_FILE = "stop"
+METRICS_EVERY = 10
 
 
 class Trainer(Protocol):
@@ -39,6 +43,10 @@ class Trainer(Protocol):
         """Return figures of ``model`` (the moving average) on the validation patients."""
         ...
 
+    def sample(self, model: nn.Module) -> Sample:
+        """Return what ``model`` makes of a slice of a validation patient, for a picture."""
+        ...
+
 
 def learning_rate(config: TrainingConfig, step: int) -> float:
     """Linear warm-up, then half a cosine down to 1 % of the top."""
@@ -54,7 +62,8 @@ def train(
     """Train to ``config.steps`` and return the moving average of the weights.
 
     With ``resume`` the run goes on from its last checkpoint where there is one. ``stop_after_steps`` ends
-    this call early, after a checkpoint.
+    this call early, after a checkpoint. A file ``stop`` in the run's folder asks for a pause: the loop saves
+    a checkpoint, says 'paused', takes the file away and raises Cancelled.
     """
     config, model = trainer.config, trainer.model
     if config.threads:
@@ -70,28 +79,69 @@ def train(
         if not resume:
             raise ModelError(f"'{config.out}' already holds a run: resume it, or give another output folder.")
         step = load_checkpoint(path, config.fingerprint(), model, average, optimizer)
+    events.emit("training", step=step, steps=config.steps, device=str(next(model.parameters()).device))
+
+    def save() -> None:
+        save_checkpoint(
+            path,
+            step=step,
+            fingerprint=config.fingerprint(),
+            model=model,
+            average=average,
+            optimizer=optimizer,
+        )
+        events.emit("checkpoint", step=step)
+
     last = config.steps if stop_after_steps is None else min(config.steps, step + stop_after_steps)
-    started, running = time.monotonic(), None
+    meter = _Meter(config, events)
     model.train()
     while step < last:
+        if (config.out / STOP_FILE).exists():
+            save()
+            (config.out / STOP_FILE).unlink(missing_ok=True)
+            events.emit("paused", step=step)
+            raise Cancelled(f"Paused after {step} of {config.steps} steps: resume goes on from there.")
         loss = _one_step(trainer, average, optimizer, step)
         step += 1
-        running = loss if running is None else 0.98 * running + 0.02 * loss
-        if step % 20 == 0 or step == last:
-            events.progress("training", step / config.steps, f"step {step}, loss {running:.4f}")
+        meter.count(step, loss, at_end=step == last)
         if step % config.checkpoint_every == 0 or step == last:
-            save_checkpoint(
-                path,
-                step=step,
-                fingerprint=config.fingerprint(),
-                model=model,
-                average=average,
-                optimizer=optimizer,
-            )
-            events.emit("checkpoint", step=step, loss=running, seconds=round(time.monotonic() - started, 1))
+            save()
         if step % config.validate_every == 0:
             events.emit("validation", step=step, **trainer.validate(average))
+            write_sample(trainer.sample(average), step, config.out / "samples", events)
+            meter.restart()
     return average
+
+
+class _Meter:
+    """Reports the mean loss and the time of every few steps."""
+
+    def __init__(self, config: TrainingConfig, events: Events) -> None:
+        self._config, self._events = config, events
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin to measure: what went before was no training."""
+        self._losses: list[float] = []
+        self._since = time.monotonic()
+
+    def count(self, step: int, loss: float, *, at_end: bool) -> None:
+        """Take in one step."""
+        self._losses.append(loss)
+        if step % METRICS_EVERY and step > 1 and not at_end:
+            return
+        mean = sum(self._losses) / len(self._losses)
+        self._events.emit(
+            "metrics",
+            step=step,
+            loss=round(mean, 6),
+            learning_rate=learning_rate(self._config, step - 1),
+            seconds_per_step=round((time.monotonic() - self._since) / len(self._losses), 4),
+        )
+        if step % (2 * METRICS_EVERY) == 0 or at_end:
+            done = step / self._config.steps
+            self._events.progress("training", done, f"step {step}, loss {mean:.4f}")
+        self.restart()
 
 
 def _one_step(trainer: Trainer, average: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> float:

@@ -27,6 +27,7 @@ from claimslicer.segmentation.preprocessing import (
 from claimslicer.training.cache import CachedStudy, Cohort, read_cache
 from claimslicer.training.config import SegmentationConfig
 from claimslicer.training.loop import train
+from claimslicer.training.samples import LabelledSlice
 from claimslicer.training.shipping import ship
 
 LOCATOR_EVERY = 7
@@ -161,19 +162,34 @@ class SegmentationTrainer:
         """Mean Dice over validation patients with the LV centre given; pathological ones for the infarct."""
         scores: dict[str, list[float]] = {"myocardium": [], "infarct": [], "scar": []}
         for item in self._validation:
-            grid = _grid("labeller", item, self.settings.labeller)
-            stack = with_neighbours(grid.sample(item.near)).to(self.device)
-            logits = _network(model, "labeller")(stack)
-            back, inside = grid.put_back(
-                torch.softmax(logits, 1).flatten(0, 1).cpu(), item.study.image.shape[1:]
-            )
-            found = back.unflatten(0, (-1, 5)).argmax(1).numpy() * inside.numpy()
-            truth = item.study.labels
+            found, truth = self._found(model, item), item.study.labels
             scores["myocardium"].append(_dice(myocardium_mask(found), myocardium_mask(truth)))
             if item.study.has_infarct:
                 scores["infarct"].append(_dice(infarct_mask(found), infarct_mask(truth)))
                 scores["scar"].append(_dice(found == Label.INFARCT, truth == Label.INFARCT))
         return {f"dice_{key}": round(float(np.mean(value)), 4) for key, value in scores.items() if value}
+
+    def _found(self, model: nn.Module, item: _Prepared) -> np.ndarray:
+        """Return the labels ``(z, y, x)`` that the labeller of ``model`` gives a study."""
+        grid = _grid("labeller", item, self.settings.labeller)
+        stack = with_neighbours(grid.sample(item.near)).to(self.device)
+        logits = _network(model, "labeller")(stack)
+        back, inside = grid.put_back(torch.softmax(logits, 1).flatten(0, 1).cpu(), item.study.image.shape[1:])
+        return back.unflatten(0, (-1, 5)).argmax(1).numpy() * inside.numpy()
+
+    @torch.no_grad()
+    def sample(self, model: nn.Module) -> LabelledSlice:
+        """Return the slice with most infarct of one patient, round the heart, with labels and those found."""
+        item = next((i for i in self._validation if len(i.infarct_slices)), None)
+        item = item or next(i for i in self._real + self._synthetic if len(i.infarct_slices))
+        z = int(infarct_mask(item.study.labels).sum((1, 2)).argmax())
+        low = [
+            int(max(centre - 60 / mm, 0)) for centre, mm in zip(item.centre_yx, item.spacing_yx, strict=True)
+        ]
+        high = [int(centre + 60 / mm) + 1 for centre, mm in zip(item.centre_yx, item.spacing_yx, strict=True)]
+        near = (z, slice(low[0], high[0]), slice(low[1], high[1]))
+        found = self._found(model, item)
+        return LabelledSlice(item.study.name, item.study.image[near], item.study.labels[near], found[near])
 
 
 def _network(model: nn.Module, part: str) -> nn.Module:

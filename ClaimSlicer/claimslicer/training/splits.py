@@ -1,7 +1,9 @@
-"""The fixed split of EMIDEC by patient. The published test cases are in neither part."""
+"""Splits by patient: the fixed one of EMIDEC, whose published test cases are in neither part, and others'."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Collection
 from typing import Literal
 
 Part = Literal["training", "validation", "test"]
@@ -21,3 +23,16 @@ def emidec_part(case: str) -> Part:
     if case in EMIDEC_TEST:
         return "test"
     return "validation" if case in EMIDEC_VALIDATION else "training"
+
+
+def split_by_patient(cases: Collection[str]) -> dict[str, Part]:
+    """Say for each case folder which part of the split it belongs to; a case is a patient.
+
+    EMIDEC's fixed split counts. Where it holds no case back, as in other collections, one in five (at least
+    one of two) is for validation, drawn by the hash of its name, so always the same ones.
+    """
+    parts: dict[str, Part] = {case: emidec_part(case) for case in cases}
+    if len(parts) > 1 and set(parts.values()) == {"training"}:
+        drawn = sorted(parts, key=lambda case: hashlib.sha256(case.encode()).hexdigest())
+        parts.update(dict.fromkeys(drawn[: max(1, len(drawn) // 5)], "validation"))
+    return parts

@@ -18,22 +18,29 @@ from claimslicer.patches import PatchGrid, neighbour_index
 from claimslicer.synthesis.conditioning import (
     Surroundings,
     condition_vector,
+    from_network,
     network_input,
     surroundings,
     to_network,
 )
 from claimslicer.synthesis.diffusion import add_noise, masked_loss, velocity
+from claimslicer.synthesis.inpaint import slice_denoiser
 from claimslicer.synthesis.model import bank_state
 from claimslicer.synthesis.network import Generator, GeneratorSettings
 from claimslicer.synthesis.normalisation import remote_scale
+from claimslicer.synthesis.samplers import dpm_solver
 from claimslicer.synthesis.texture import TextureBank, texture_histogram
 from claimslicer.training.cache import CachedStudy, Cohort, read_cache
 from claimslicer.training.config import SynthesisConfig
 from claimslicer.training.loop import train
+from claimslicer.training.samples import PaintedSlice
 from claimslicer.training.shipping import ship
 
 PATCH_SIZE = 64
 """Pixels; the largest left ventricle of EMIDEC is 63 pixels wide."""
+
+SAMPLE_STEPS = 8
+"""Network evaluations for a sample picture, as inpainting takes by default."""
 
 
 @dataclass(frozen=True)
@@ -167,3 +174,18 @@ class SynthesisTrainer:
             for item in self._validation
         ]
         return {"loss": round(float(np.mean(losses)), 5)} if losses else {}
+
+    @torch.no_grad()
+    def sample(self, model: nn.Module) -> PaintedSlice:
+        """Return the slice with most scar of one patient, its scar painted anew in its own texture."""
+        item = (self._validation or self._training)[0]
+        pixel = item.spacing_yx[0]
+        grid = PatchGrid(item.centre_yx, item.spacing_yx, (PATCH_SIZE, PATCH_SIZE), pixel)
+        around, original = item.around.cut(grid), grid.sample(item.scar)
+        start = torch.randn(original.shape, generator=torch.Generator().manual_seed(0))
+        condition = condition_vector(item.histogram, pixel)
+        painted = dpm_solver(slice_denoiser(model, self.device, around, condition), start, SAMPLE_STEPS)
+        z = int(around.scar.sum((1, 2)).argmax())
+        inside = around.scar[z].numpy() > 0
+        before, after = from_network(original[z]), from_network(painted[z])
+        return PaintedSlice(item.name, before, np.where(inside, after, before), inside)

@@ -18,7 +18,6 @@ from claimslicer.smile.places import LEVEL_WORDS, WALL_WORDS, describe_place, jo
 from claimslicer.smile.spec import ScarSpec, Texture
 
 EXAMPLE = "subendocardial inferolateral infarct, mid to apical, 7.4 ml"
-TRANSMURALITY_CLASSES = (25, 50, 75, 100)
 
 _PATTERN_WORDS: Mapping[str, tuple[str, str]] = {
     "ischaemic": ("subendocardial", "infarct"),
@@ -81,9 +80,9 @@ def _figure(value: float) -> str:
 
 
 def _class_text(transmurality: float) -> str:
-    """Return the class of a measured transmurality, as readers report it: 1–25, 26–50, 51–75, 76–100 %."""
-    top = next(top for top in TRANSMURALITY_CLASSES if 100 * transmurality <= top or top == 100)
-    return f"{top - 24}–{top} % transmural"
+    from claimslicer.quantification import transmurality_class
+
+    return f"{transmurality_class(transmurality)} % transmural"
 
 
 def _range_text(transmurality: tuple[float, float]) -> str:

@@ -1,4 +1,4 @@
-"""The RV insertions as two points that the user drags: ours where they are suggested, or a list of the user's."""
+"""The RV insertions as two points that the user drags: ours, where they are suggested, or the user's own."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOVES = (
 def place(
     node: vtkMRMLMarkupsFiducialNode | None, suggestion: Mapping[str, Any], volume: slicer.vtkMRMLVolumeNode
 ) -> vtkMRMLMarkupsFiducialNode:
-    """Put our two points where ``suggestion`` (LPS mm, source, confidence) says; a new node when there is none.
+    """Put our two points, new ones where there are none, where ``suggestion`` (LPS mm) says.
 
     A user's own list is left as it is: a node of ours is placed instead.
     """

@@ -104,3 +104,11 @@ def test_follows_the_heart_on_any_grid(heart, surface, case):
     assert (surface.segment[nearest] == moved.segment).mean() > 0.97
     volume = _signed_volume(moved.points.astype(float), moved.triangles)
     assert volume == pytest.approx(_signed_volume(surface.points.astype(float), surface.triangles), rel=0.01)
+
+
+def test_another_frame_of_the_wall_colours_the_same_points(heart):
+    first, points = frame_of(heart), heart.insertions
+    second = frame_of(heart, insertions=Insertions(points.inferior, points.anterior))
+    colours = second.segments.ravel()[wall_surface(first).voxel]
+    assert np.array_equal(colours, wall_surface(second).segment)
+    assert colours.all()

@@ -21,13 +21,15 @@ _SMOOTHING_STEPS, _PASS_BAND = 20, 0.1
 class WallSurface:
     """A closed surface whose triangles run counter-clockwise as seen from outside.
 
-    ``points`` is float32 ``(N, 3)`` in LPS millimetres, ``triangles`` int32 ``(M, 3)`` and ``segment`` uint8
-    ``(N,)``: the AHA segment of the wall nearest to each point.
+    ``points`` is float32 ``(N, 3)`` in LPS millimetres, ``triangles`` int32 ``(M, 3)``. ``voxel`` int32
+    ``(N,)`` is the wall's voxel nearest to each point, as an index into the flattened grid, so that another
+    frame of the same wall needs no new surface; ``segment`` uint8 ``(N,)`` is that voxel's AHA segment.
     """
 
     points: np.ndarray
     triangles: np.ndarray
     segment: np.ndarray
+    voxel: np.ndarray
 
 
 def wall_surface(frame: LVFrame) -> WallSurface:
@@ -52,8 +54,13 @@ def wall_surface(frame: LVFrame) -> WallSurface:
         triangles = triangles[:, ::-1]
     voxels = np.argwhere(frame.myocardium)
     _, nearest = cKDTree(frame.geometry.index_to_physical(voxels)).query(points)
-    segment = frame.segments[tuple(voxels[nearest].T)]
-    return WallSurface(points.astype(np.float32), triangles.astype(np.int32), segment)
+    voxel = np.ravel_multi_index(tuple(voxels[nearest].T), frame.segments.shape)
+    return WallSurface(
+        points=points.astype(np.float32),
+        triangles=triangles.astype(np.int32),
+        segment=frame.segments.ravel()[voxel],
+        voxel=voxel.astype(np.int32),
+    )
 
 
 def _wall_distance(wall: np.ndarray, cavity: np.ndarray, pixel_mm: np.ndarray, steps: int) -> np.ndarray:

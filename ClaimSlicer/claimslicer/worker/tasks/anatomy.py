@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -37,11 +38,14 @@ def frame(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def surface(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the wall of the kept frame ``key`` as triangles in LPS millimetres, a segment for each point."""
+    """Return the wall of the kept frame ``key`` as triangles in LPS millimetres, a segment for each point.
+
+    ``voxel`` says where to look a point's segment up in another frame of the same study.
+    """
     from claimslicer.anatomy.surface import wall_surface
 
     wall = wall_surface(context.frames[arguments["key"]].frame)
-    return {"points": wall.points, "triangles": wall.triangles, "segment": wall.segment}
+    return dataclasses.asdict(wall)
 
 
 def frame_of(study: Study, arguments: Mapping[str, Any], labels: np.ndarray | None = None) -> LVFrame:

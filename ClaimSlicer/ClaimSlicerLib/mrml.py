@@ -19,6 +19,7 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from ClaimSlicerLib.segments import LABEL_STYLES, SCAR_STYLES, SegmentStyle
 from ClaimSlicerLib.synthetic import is_synthetic, mark_synthetic
+from ClaimSlicerLib.terminology import terminology_entry
 
 BINARY_LABELMAP = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
@@ -167,6 +168,55 @@ def add_segmentation(
 
     Every style becomes a segment, also where ``array`` doesn't have its value.
     """
+    node = slicer.mrmlScene.AddNewNodeByClass(
+        "vtkMRMLSegmentationNode", slicer.mrmlScene.GenerateUniqueName(name)
+    )
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    if is_synthetic(volume):
+        mark_synthetic(node)
+    update_segmentation(node, array, volume, styles)
+    return node
+
+
+def update_segmentation(
+    node: slicer.vtkMRMLSegmentationNode,
+    array: np.ndarray,
+    volume: slicer.vtkMRMLScalarVolumeNode,
+    styles: Sequence[SegmentStyle],
+) -> None:
+    """Let one of our segmentation nodes hold another label map ``array`` ``(z, y, x)`` on ``volume``'s grid.
+
+    Names and colours that the user has given the segments stay; a segment that is gone comes back.
+    """
+    segmentation = node.GetSegmentation()
+    image = _oriented_image(array, volume)
+    present = [segmentation.GetSegment(style.name) for style in styles]
+    layers = {segment.GetRepresentation(BINARY_LABELMAP) for segment in present if segment is not None}
+    if None not in present and len(layers) == 1 and None not in layers:
+        layers.pop().DeepCopy(image)
+        return
+    for style, known in zip(styles, present, strict=True):
+        segment = known or _new_segment(style)
+        segment.SetLabelValue(style.value)
+        segment.AddRepresentation(BINARY_LABELMAP, image)
+        if known is None:
+            segmentation.AddSegment(segment, style.name)
+
+
+def _new_segment(style: SegmentStyle) -> slicer.vtkSegment:
+    segment = slicer.vtkSegment()
+    segment.SetName(style.name)
+    segment.SetColor(*style.colour)
+    segment.SetTag(segment.GetTerminologyEntryTagName(), terminology_entry(style.term))
+    return segment
+
+
+def _oriented_image(array: np.ndarray, volume: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkOrientedImageData:
+    """Return label map ``array`` ``(z, y, x)`` on the grid of ``volume``.
+
+    All segments share it, as the Segment Editor makes it: the label value tells them apart.
+    """
     image = slicer.vtkOrientedImageData()
     image.SetDimensions(*reversed(array.shape))
     scalars = numpy_to_vtk(np.ascontiguousarray(array, np.uint8).ravel(), deep=True)
@@ -175,23 +225,7 @@ def add_segmentation(
     to_ras = vtk.vtkMatrix4x4()
     volume.GetIJKToRASMatrix(to_ras)
     image.SetImageToWorldMatrix(to_ras)
-
-    node = slicer.mrmlScene.AddNewNodeByClass(
-        "vtkMRMLSegmentationNode", slicer.mrmlScene.GenerateUniqueName(name)
-    )
-    node.CreateDefaultDisplayNodes()
-    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-    if is_synthetic(volume):
-        mark_synthetic(node)
-    for style in styles:
-        segment = slicer.vtkSegment()
-        segment.SetName(style.name)
-        segment.SetColor(*style.colour)
-        # One shared label map, as the Segment Editor makes it: the label value tells the segments apart.
-        segment.SetLabelValue(style.value)
-        segment.AddRepresentation(BINARY_LABELMAP, image)
-        node.GetSegmentation().AddSegment(segment, style.name)
-    return node
+    return image
 
 
 def add_volume(

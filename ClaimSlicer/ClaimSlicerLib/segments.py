@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from claimslicer.anatomy.aha import SEGMENTS
 from claimslicer.figures.palette import aha_colour
 from claimslicer.labels import Label, ScarLabel
+from claimslicer.terms import LABEL_TERMS, SCAR_TERMS, SEGMENT_TERMS, Term
 
 
 @dataclass(frozen=True)
 class SegmentStyle:
-    """A segment: its label value, name and colour (RGB, 0–1), and other names that are understood."""
+    """A segment: its label value, name and colour (RGB, 0–1), its coded meaning, and other names that are
+    understood.
+    """
 
     value: int
     name: str
     colour: tuple[float, float, float]
+    term: Term
     synonyms: tuple[str, ...] = ()
 
     def is_called(self, name: str) -> bool:
@@ -24,27 +28,29 @@ class SegmentStyle:
         return plain in (self.name.casefold(), *self.synonyms)
 
 
-LABEL_STYLES = (
-    SegmentStyle(
-        Label.CAVITY, "Cavity", (0.80, 0.25, 0.25), ("lv", "lv cavity", "lv blood pool", "blood pool")
-    ),
-    SegmentStyle(Label.MYOCARDIUM, "Myocardium", (0.30, 0.65, 0.40), ("lv myocardium", "myo", "lv wall")),
-    SegmentStyle(Label.INFARCT, "Infarct", (1.00, 0.80, 0.15), ("scar", "scar tissue", "mi")),
-    SegmentStyle(
-        Label.MVO, "MVO", (0.45, 0.20, 0.65), ("no-reflow", "no reflow", "microvascular obstruction")
-    ),
-    SegmentStyle(
-        Label.RIGHT_VENTRICLE, "Right ventricle", (0.30, 0.50, 0.85), ("rv", "rv cavity", "rv blood pool")
-    ),
+_MVO_NAMES = ("no-reflow", "no reflow", "microvascular obstruction")
+
+_LABELS = (
+    (Label.CAVITY, "Cavity", (0.80, 0.25, 0.25), ("lv", "lv cavity", "lv blood pool", "blood pool")),
+    (Label.MYOCARDIUM, "Myocardium", (0.30, 0.65, 0.40), ("lv myocardium", "myo", "lv wall")),
+    (Label.INFARCT, "Infarct", (1.00, 0.80, 0.15), ("scar", "scar tissue", "mi")),
+    (Label.MVO, "MVO", (0.45, 0.20, 0.65), _MVO_NAMES),
+    (Label.RIGHT_VENTRICLE, "Right ventricle", (0.30, 0.50, 0.85), ("rv", "rv cavity", "rv blood pool")),
+)
+LABEL_STYLES = tuple(
+    SegmentStyle(label, name, colour, LABEL_TERMS[label], synonyms)
+    for label, name, colour, synonyms in _LABELS
 )
 
-SCAR_STYLES = (
-    SegmentStyle(ScarLabel.SCAR, "Scar", (1.00, 0.80, 0.15), ("infarct", "scar tissue", "mi")),
-    SegmentStyle(ScarLabel.MVO, "MVO", (0.45, 0.20, 0.65), LABEL_STYLES[3].synonyms),
+_SCARS = (
+    (ScarLabel.SCAR, "Scar", (1.00, 0.80, 0.15), ("infarct", "scar tissue", "mi")),
+    (ScarLabel.MVO, "MVO", (0.45, 0.20, 0.65), _MVO_NAMES),
 )
-
+SCAR_STYLES = tuple(
+    SegmentStyle(label, name, colour, SCAR_TERMS[label], synonyms) for label, name, colour, synonyms in _SCARS
+)
 
 AHA_STYLES = tuple(
-    SegmentStyle(number, f"{number} {segment.name}", aha_colour(number))
+    SegmentStyle(number, f"{number} {segment.name}", aha_colour(number), SEGMENT_TERMS[number])
     for number, segment in SEGMENTS.items()
 )

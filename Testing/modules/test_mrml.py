@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import slicer
@@ -76,6 +78,60 @@ def test_segments_come_back_on_the_volumes_grid(mrml, angles, mirrored):
     volume = mrml.add_volume(labels.astype(np.float32), geometry, "volume", synthetic=False)
     node = mrml.add_segmentation(labels, volume, "labels", LABEL_STYLES)
     assert np.array_equal(mrml.study_labels(node, volume), labels)
+
+
+def test_a_segmentation_is_rewritten_in_place(mrml):
+    from ClaimSlicerLib.segments import SCAR_STYLES
+
+    geometry = geometry_of()
+    volume = mrml.add_volume(np.zeros(geometry.shape, np.int16), geometry, "volume", synthetic=False)
+    random = np.random.default_rng(1)
+    scars = [random.integers(0, 3, geometry.shape).astype(np.uint8) for _ in range(4)]
+    node = mrml.add_segmentation(scars[0], volume, "scar", SCAR_STYLES)
+    segments = node.GetSegmentation()
+    segments.GetSegment("Scar").SetName("Infarct")
+    segments.GetSegment("Scar").SetColor(0.1, 0.2, 0.3)
+    mrml.update_segmentation(node, scars[1], volume, SCAR_STYLES)
+    assert np.array_equal(mrml.scar_mask(node, volume), scars[1])
+    assert segments.GetNumberOfLayers() == 1
+    segments.RemoveSegment("MVO")
+    mrml.update_segmentation(node, scars[2], volume, SCAR_STYLES)
+    assert np.array_equal(mrml.scar_mask(node, volume), scars[2])
+    # Drawn over each other, segments lie in layers of their own.
+    segments.SeparateSegmentLabelmap("MVO")
+    assert segments.GetNumberOfLayers() == 2
+    mrml.update_segmentation(node, scars[3], volume, SCAR_STYLES)
+    assert np.array_equal(mrml.scar_mask(node, volume), scars[3])
+    assert segments.GetSegment("Scar").GetName() == "Infarct"
+    assert segments.GetSegment("Scar").GetColor() == (0.1, 0.2, 0.3)
+
+
+def test_segments_are_coded_as_slicer_writes_it(mrml):
+    from claimslicer.terms import SCAR
+    from ClaimSlicerLib import terminology
+    from ClaimSlicerLib.segments import SCAR_STYLES
+
+    geometry = geometry_of()
+    volume = mrml.add_volume(np.zeros(geometry.shape, np.int16), geometry, "volume", synthetic=False)
+    node = mrml.add_segmentation(np.zeros(geometry.shape, np.uint8), volume, "scar", SCAR_STYLES)
+    segment = node.GetSegmentation().GetSegment("Scar")
+    assert segment.HasTag(segment.GetTerminologyEntryTagName())
+    parts = [(code.value, code.scheme, code.meaning) for code in (SCAR.category, SCAR.type, SCAR.region)]
+    none = ("", "", "")
+    written = slicer.vtkSlicerTerminologiesModuleLogic.SerializeTerminologyEntry(
+        terminology.CONTEXT, *parts[0], *parts[1], *none, terminology.REGIONS, *parts[2], *none
+    )
+    text = vtk.reference("")
+    segment.GetTag(segment.GetTerminologyEntryTagName(), text)
+    assert str(text) == written == terminology.terminology_entry(SCAR)
+
+
+def test_slicer_takes_the_terminology_file(mrml):
+    from ClaimSlicerLib import terminology
+
+    assert json.loads(terminology.FILE.read_text(encoding="utf-8")) == terminology.contents()
+    terminology.load()
+    assert slicer.modules.terminologies.logic().IsTerminologyContextLoaded(terminology.CONTEXT)
 
 
 def test_segments_are_known_by_usual_names(mrml, phantom):

@@ -11,6 +11,7 @@ from claimslicer.anatomy import LVFrame, build_frame
 from ClaimSlicerLib.mrml import add_segmentation, insertion_points, volume_study
 from ClaimSlicerLib.panel import Panel
 from ClaimSlicerLib.segments import AHA_STYLES
+from ClaimSlicerLib.wrapped import wrapped
 from slicer import (
     vtkMRMLLabelMapVolumeNode,
     vtkMRMLMarkupsFiducialNode,
@@ -103,7 +104,7 @@ class ClaimSlicerLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> ClaimSlicerParameterNode:  # noqa: N802
         """Return the parameter node, wrapped."""
-        return ClaimSlicerParameterNode(super().getParameterNode())
+        return wrapped(ClaimSlicerParameterNode, super().getParameterNode())
 
     def make_aha_model(
         self,

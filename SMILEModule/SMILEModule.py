@@ -36,6 +36,7 @@ from claimslicer.smile import ScarMask, ScarSpec, generate_scar
 from ClaimSlicerLib.mrml import add_segmentation, insertion_points, volume_study
 from ClaimSlicerLib.panel import Panel
 from ClaimSlicerLib.segments import SCAR_STYLES
+from ClaimSlicerLib.wrapped import wrapped
 
 
 class SMILEModule(ScriptedLoadableModule):
@@ -107,7 +108,7 @@ class SMILEModuleLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> SMILEModuleParameterNode:  # noqa: N802
         """Return the parameter node, wrapped."""
-        return SMILEModuleParameterNode(super().getParameterNode())
+        return wrapped(SMILEModuleParameterNode, super().getParameterNode())
 
     def make_scar(
         self,

@@ -24,6 +24,7 @@ from claimslicer.studies import read_labels, write_volume
 from ClaimSlicerLib.childwork import ChildLogic, ChildPanel, volume_by_id
 from ClaimSlicerLib.mrml import add_segmentation, volume_study
 from ClaimSlicerLib.segments import LABEL_STYLES
+from ClaimSlicerLib.wrapped import wrapped
 
 
 class SegmentationModule(ScriptedLoadableModule):
@@ -54,7 +55,7 @@ class SegmentationModuleLogic(ChildLogic):
 
     def getParameterNode(self) -> SegmentationModuleParameterNode:  # noqa: N802
         """Return the parameter node, wrapped."""
-        return SegmentationModuleParameterNode(super().getParameterNode())
+        return wrapped(SegmentationModuleParameterNode, super().getParameterNode())
 
     def start(
         self,

@@ -24,6 +24,7 @@ except ModuleNotFoundError as error:
 from claimslicer.studies import read_study, write_volume
 from ClaimSlicerLib.childwork import ChildLogic, ChildPanel, volume_by_id
 from ClaimSlicerLib.mrml import add_volume, scar_mask, show_like, volume_study
+from ClaimSlicerLib.wrapped import wrapped
 
 
 class SynthesisModule(ScriptedLoadableModule):
@@ -57,7 +58,7 @@ class SynthesisModuleLogic(ChildLogic):
 
     def getParameterNode(self) -> SynthesisModuleParameterNode:  # noqa: N802
         """Return the parameter node, wrapped."""
-        return SynthesisModuleParameterNode(super().getParameterNode())
+        return wrapped(SynthesisModuleParameterNode, super().getParameterNode())
 
     def start(
         self,

@@ -50,6 +50,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._on_start_close)
         self.addObserver(scene, scene.EndCloseEvent, self._on_end_close)
+        self.addObserver(scene, scene.EndImportEvent, self._on_end_import)
         self._bind()
 
     def cleanup(self) -> None:
@@ -79,7 +80,9 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._parameters = self.logic.getParameterNode()
         self._gui_tag = self._parameters.connectGui(self.ui)
-        self.addObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.update)
+        # VTK tells the youngest observer first; this one must come after the wrapper has read the change.
+        node = self._parameters.parameterNode
+        self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.update, priority=-1.0)
         self.update()
 
     def _unbind(self) -> None:
@@ -96,6 +99,12 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _on_end_close(self, *_args) -> None:
         if self.parent.visible:
+            self._bind()
+
+    def _on_end_import(self, *_args) -> None:
+        """Show what a scene that was opened has brought into the parameter node."""
+        if self._parameters is not None:
+            self._unbind()
             self._bind()
 
     def update(self, *_args) -> None:

@@ -1,163 +1,134 @@
 """``slicer.parameterNodeWrapper``: typed parameters in a node of the scene, bound to widgets by name.
 
-Only the kinds of parameter and of widget that the panels use are known; any other raises.
+Kinds of parameter and of widget that the host doesn't know raise; what is written is what Slicer writes.
 """
 
 from __future__ import annotations
 
-import enum
 import typing
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
-from types import ModuleType, NoneType
+from types import ModuleType
 
 import slicer
 import vtk
-from PySide6 import QtWidgets
 
-from host import NotInHostError
-from host.widgets import ctkSliderWidget, qMRMLNodeComboBox
-
-
-@dataclass(frozen=True)
-class WithinRange:
-    """The allowed values of a number."""
-
-    minimum: float
-    maximum: float
-
-    def check(self, value: float) -> None:
-        """Refuse a value outside, as Slicer does."""
-        if not self.minimum <= value <= self.maximum:
-            raise ValueError(
-                f"Value must be within the range [{self.minimum}, {self.maximum}], but is {value}."
-            )
+from host import validators
+from host.connectors import Connector, connector_for
+from host.serializers import Serializer, serializer_for, split
 
 
 class Parameter:
-    """One parameter: how its value is written into the node as text or node reference, and read back."""
+    """One parameter of a class."""
 
     def __init__(self, name: str, annotation: object, default: object) -> None:
-        self.name = name
-        self.kind, *notes = typing.get_args(typing.Annotated[annotation, None])[:-1]
-        self.range = next((note for note in notes if isinstance(note, WithinRange)), None)
-        options = typing.get_args(self.kind) if typing.get_origin(self.kind) is typing.Union else (self.kind,)
-        self.node_types = [
-            kind for kind in options if kind is not NoneType and issubclass(kind, slicer.vtkMRMLNode)
-        ]
-        if len(options) > 1 and (NoneType not in options or len(self.node_types) != len(options) - 1):
-            raise NotInHostError(f"{name}: the host knows unions of node classes with None only.")
-        if not self.node_types and not (
-            self.kind in (str, bool, int, float) or issubclass(self.kind, enum.Enum)
-        ):
-            raise NotInHostError(f"{name}: the host has no parameter of type {self.kind}.")
+        self.name, self.annotation = name, annotation
+        self.serializer: Serializer = serializer_for(annotation)
+        note = next((note for note in split(annotation)[1] if isinstance(note, validators.Default)), None)
+        if default is None:
+            default = self.serializer.default() if note is None else note.value
         self.default = default
-
-    def read(self, node: slicer.vtkMRMLScriptedModuleNode) -> object:
-        """Return the value that ``node`` holds, or the default."""
-        if self.node_types:
-            return node.GetNodeReference(self.name)
-        if not node.HasParameter(self.name):
-            return self.default
-        text = node.GetParameter(self.name)
-        if self.kind is bool:
-            return text == "True"
-        return self.kind[text] if issubclass(self.kind, enum.Enum) else self.kind(text)
-
-    def write(self, node: slicer.vtkMRMLScriptedModuleNode, value: object) -> None:
-        """Check ``value`` and put it into ``node``."""
-        if self.node_types:
-            if value is not None and not isinstance(value, tuple(self.node_types)):
-                raise TypeError(f"{self.name} can't hold a {value.GetClassName()}.")
-            node.SetNodeReferenceID(self.name, value.GetID() if value is not None else None)
-            return
-        if not isinstance(value, (int, float) if self.kind is float else self.kind):
-            raise TypeError(f"{self.name} must be a {self.kind.__name__}, not {value!r}.")
-        if self.range is not None:
-            self.range.check(value)
-        node.SetParameter(self.name, value.name if isinstance(value, enum.Enum) else str(value))
-
-
-def default_of(kind: object) -> object:
-    """Return what a parameter without a given default holds."""
-    if not isinstance(kind, type) or issubclass(kind, slicer.vtkMRMLNode):
-        return None
-    return next(iter(kind)) if issubclass(kind, enum.Enum) else kind()
-
-
-def connect(parameter: Parameter, widget: QtWidgets.QWidget, changed: Callable[[object], None]) -> Callable:
-    """Let ``changed(value)`` follow ``widget`` and return the function that shows a value in it."""
-    if parameter.node_types and isinstance(widget, qMRMLNodeComboBox):
-        widget.nodeTypes = [kind().GetClassName() for kind in parameter.node_types]
-        widget.currentNodeChanged.connect(changed)
-        return widget.setCurrentNode
-    if parameter.kind is str and isinstance(widget, QtWidgets.QLineEdit):
-        widget.textChanged.connect(changed)
-        return widget.setText
-    if parameter.kind is bool and isinstance(widget, QtWidgets.QCheckBox):
-        widget.toggled.connect(changed)
-        return widget.setChecked
-    if isinstance(widget, QtWidgets.QComboBox) and issubclass(parameter.kind, enum.Enum):
-        members = list(parameter.kind)
-        label = getattr(parameter.kind, "label", lambda member: member.name)
-        widget.clear()
-        widget.addItems([label(member) for member in members])
-        widget.currentIndexChanged.connect(lambda index: changed(members[index]))
-        return lambda member: widget.setCurrentIndex(members.index(member))
-    spin = (parameter.kind is int and type(widget) is QtWidgets.QSpinBox) or (
-        parameter.kind is float and type(widget) in (QtWidgets.QDoubleSpinBox, ctkSliderWidget)
-    )
-    if not spin:
-        raise NotInHostError(f"The host can't bind {parameter.name} to {widget.metaObject().className()}.")
-    if parameter.range is None:
-        raise NotInHostError(f"{parameter.name}: give it a WithinRange.")
-    widget.setProperty("minimum", parameter.range.minimum)
-    widget.setProperty("maximum", parameter.range.maximum)
-    widget.valueChanged.connect(changed)
-    return lambda value: widget.setProperty("value", value)
 
 
 class Wrapper:
     """What ``@parameterNodeWrapper`` makes of a class: its attributes live in ``parameterNode``."""
 
-    parameters: typing.ClassVar[dict[str, Parameter]]
+    allParameters: typing.ClassVar[dict[str, Parameter]]  # noqa: N815
 
     def __init__(self, parameterNode: slicer.vtkMRMLScriptedModuleNode) -> None:  # noqa: N803
         self.parameterNode = parameterNode
-        self._bound: dict[int, dict[str, Callable]] = {}
+        self._cache: dict[str, object] = {}
+        self._bound: dict[int, tuple[dict[str, Connector], int]] = {}
+        self._next_tag = 0
         self._showing = False
-        for parameter in self.parameters.values():
-            if not parameter.node_types and not parameterNode.HasParameter(parameter.name):
-                parameter.write(parameterNode, parameter.default)
+        for parameter in self.allParameters.values():
+            if not parameter.serializer.present(parameterNode, parameter.name):
+                parameter.serializer.put(parameterNode, parameter.name, parameter.default)
+        # The node outlives this wrapper. A strong reference would close a circle through the node's Python
+        # side, which the garbage collector may break while the node still calls.
+        this = weakref.ref(self)
+        self._cache_tag = self.AddObserver(
+            vtk.vtkCommand.ModifiedEvent, lambda *_: this() and this()._reread()
+        )
+        self._reread()
+
+    def __del__(self) -> None:
+        self.parameterNode.RemoveObserver(self._cache_tag)
+        for _, tag in self._bound.values():
+            self.parameterNode.RemoveObserver(tag)
+
+    def _reread(self) -> None:
+        """Keep the values until the node changes; Slicer's wrapper too keeps even a removed node."""
+        for name, parameter in self.allParameters.items():
+            if parameter.serializer.cached:
+                self._cache[name] = self._read(name)
+
+    def _read(self, name: str) -> object:
+        """Return the node's value; one that a closed scene took with it becomes the default."""
+        serializer = self.allParameters[name].serializer
+        if not serializer.present(self.parameterNode, name):
+            serializer.put(self.parameterNode, name, self.allParameters[name].default)
+        return serializer.read(self.parameterNode, name)
+
+    def getValue(self, name: str) -> object:  # noqa: N802
+        """Return a parameter's value."""
+        if name in self._cache:
+            return self._cache[name]
+        return self._read(name)
+
+    def setValue(self, name: str, value: object) -> None:  # noqa: N802
+        """Check and write a parameter."""
+        with slicer.util.NodeModify(self.parameterNode):
+            self.allParameters[name].serializer.put(self.parameterNode, name, value)
+            if name in self._cache:
+                self._cache[name] = self._read(name)
+
+    def default(self, name: str) -> validators.Default:
+        """Return a parameter's default."""
+        return validators.Default(self.allParameters[name].default)
+
+    def dataType(self, name: str) -> object:  # noqa: N802
+        """Return a parameter's annotated type."""
+        return self.allParameters[name].annotation
+
+    def isCached(self, name: str) -> bool:  # noqa: N802
+        """Say whether a value is kept until the node changes."""
+        return name in self._cache
 
     def connectGui(self, gui: object) -> int:  # noqa: N802
         """Bind each widget of ``gui`` that has the property SlicerParameterName; return a tag."""
         widgets = [w for w in vars(gui).values() if w.property("SlicerParameterName")]
-        named = {widget.property("SlicerParameterName"): widget for widget in widgets}
-        unknown = set(named) - set(self.parameters)
+        return self.connectParametersToGui({w.property("SlicerParameterName"): w for w in widgets})
+
+    def connectParametersToGui(self, mapping: dict[str, object]) -> int:  # noqa: N802
+        """Bind parameters to widgets; return a tag for :meth:`disconnectGui`."""
+        unknown = set(mapping) - set(self.allParameters)
         if unknown:
             raise ValueError(f"Cannot find a param with the given name: {sorted(unknown)}")
-        tag = len(self._bound)
-        self._bound[tag] = {}
-        for name, widget in named.items():
-            show = connect(self.parameters[name], widget, self._setter(tag, name))
-            show(getattr(self, name))
-            self._bound[tag][name] = show
-        # The node outlives this wrapper. A strong reference would close a circle through the node's Python
-        # side, which the garbage collector may break while the node still calls.
+        connectors = {name: connector_for(widget, self.dataType(name)) for name, widget in mapping.items()}
+        for name, connector in connectors.items():
+            connector.write(self.getValue(name))
+            connector.on_changed(self._setter(name, connector))
         this = weakref.ref(self)
-        self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: this() and this()._show())
-        return tag
+        tag = self.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: this() and this()._show())
+        self._next_tag += 1
+        self._bound[self._next_tag] = connectors, tag
+        return self._next_tag
 
     def disconnectGui(self, tag: int) -> None:  # noqa: N802
         """Undo :meth:`connectGui`."""
-        self._bound[tag] = {}
+        connectors, observer = self._bound.pop(tag, ({}, None))
+        for connector in connectors.values():
+            connector.on_changed(None)
+        if observer is not None:
+            self.RemoveObserver(observer)
 
-    def _setter(self, tag: int, name: str) -> Callable[[object], None]:
-        def changed(value: object) -> None:
-            if name in self._bound[tag] and not self._showing:
-                setattr(self, name, value)
+    def _setter(self, name: str, connector: Connector) -> Callable[[], None]:
+        this = weakref.ref(self)
+
+        def changed() -> None:
+            if this() is not None and not this()._showing:
+                this().setValue(name, connector.read())
 
         return changed
 
@@ -166,11 +137,24 @@ class Wrapper:
             return
         self._showing = True
         try:
-            for shown in self._bound.values():
-                for name, show in shown.items():
-                    show(getattr(self, name))
+            with slicer.util.NodeModify(self.parameterNode):
+                for connectors, _ in list(self._bound.values()):
+                    for name, connector in connectors.items():
+                        connector.write(self.getValue(name))
         finally:
             self._showing = False
+
+    def StartModify(self) -> int:  # noqa: N802
+        """Gather changes until EndModify."""
+        return self.parameterNode.StartModify()
+
+    def EndModify(self, was_modifying: int) -> int:  # noqa: N802
+        """Tell of the gathered changes at once."""
+        return self.parameterNode.EndModify(was_modifying)
+
+    def Modified(self) -> None:  # noqa: N802
+        """Tell of a change."""
+        self.parameterNode.Modified()
 
     def AddObserver(self, event: int, callback: Callable, priority: float = 0.0) -> int:  # noqa: N802
         """Observe the node."""
@@ -182,26 +166,35 @@ class Wrapper:
 
 
 def wrap(cls: type) -> type:
-    """Turn an annotated class into a :class:`Wrapper`."""
-    parameters = {}
-    for name, annotation in typing.get_type_hints(cls, include_extras=True).items():
-        parameter = Parameter(name, annotation, None)
-        parameter.default = getattr(cls, name, None) if hasattr(cls, name) else default_of(parameter.kind)
-        parameters[name] = parameter
-    members = {name: _property(parameter) for name, parameter in parameters.items()}
-    return type(cls.__name__, (Wrapper,), {"__doc__": cls.__doc__, "parameters": parameters, **members})
+    """Turn an annotated class into a :class:`Wrapper`; its own methods and constants stay."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    reserved = set(hints) & set(dir(Wrapper)) | set(vars(cls)) & set(vars(Wrapper)) - {
+        "__module__",
+        "__doc__",
+        "__annotations__",
+        "__dict__",
+        "__weakref__",
+        "__firstlineno__",
+        "__static_attributes__",
+    }
+    if reserved:
+        raise ValueError(f"Cannot use reserved name {sorted(reserved)} in a parameterNodeWrapper")
+    parameters = {name: Parameter(name, kind, vars(cls).get(name)) for name, kind in hints.items()}
+    members = {name: value for name, value in vars(cls).items() if name not in ("__dict__", "__weakref__")}
+    members |= {name: _property(name) for name in parameters}
+    return type(cls.__name__, (Wrapper,), {**members, "allParameters": parameters})
 
 
-def _property(parameter: Parameter) -> property:
-    return property(
-        lambda self: parameter.read(self.parameterNode),
-        lambda self, value: parameter.write(self.parameterNode, value),
-    )
+def _property(name: str) -> property:
+    return property(lambda self: self.getValue(name), lambda self, value: self.setValue(name, value))
 
 
 def module() -> ModuleType:
     """Return the module ``slicer.parameterNodeWrapper``."""
     result = ModuleType("slicer.parameterNodeWrapper")
     result.parameterNodeWrapper = wrap
-    result.WithinRange = WithinRange
+    for name in ("WithinRange", "Minimum", "Maximum", "Choice", "RangeBounds"):
+        setattr(result, name, getattr(validators, name))
+    for name in ("Default", "Decimals", "SingleStep", "FloatRange"):
+        setattr(result, name, getattr(validators, name))
     return result

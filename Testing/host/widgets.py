@@ -1,130 +1,86 @@
-"""The qMRML and ctk widgets that the panels' ``.ui`` files name."""
+"""The ctk widgets that the panels' ``.ui`` files name, and the reader of those files."""
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
-
-import slicer
-from PySide6 import QtCore, QtUiTools, QtWidgets
+from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
 from host import NotInHostError
+from host.dialogs import DIALOGS
+from host.selectors import qMRMLNodeComboBox, qMRMLWidget
 
 
-def attribute(kind: str, default: object) -> QtCore.Property:
-    """Return a plain Qt property with a stored value, so that a ``.ui`` file can set it."""
-    values: WeakKeyDictionary = WeakKeyDictionary()
-    return QtCore.Property(kind, lambda self: values.get(self, default), values.__setitem__)
+class ctkCollapsibleButton(QtWidgets.QAbstractButton):  # noqa: N801
+    """A titled box that a click on its title opens or shuts."""
 
-
-class qMRMLWidget(QtWidgets.QWidget):  # noqa: N801
-    """The top widget of a panel."""
-
-    def setMRMLScene(self, scene: slicer.vtkMRMLScene) -> None:  # noqa: N802
-        """Keep the scene; as in Slicer, only connections of the ``.ui`` file would pass it on."""
-        self.scene = scene
-
-
-class qMRMLNodeComboBox(QtWidgets.QComboBox):  # noqa: N801
-    """A list of the scene's nodes of given classes; it follows the scene."""
-
-    currentNodeChanged = QtCore.Signal(object)  # noqa: N815
-    noneEnabled = attribute("bool", False)  # noqa: N815
-    noneDisplay = attribute("QString", "None")  # noqa: N815
-    addEnabled = attribute("bool", True)  # noqa: N815
-    removeEnabled = attribute("bool", True)  # noqa: N815
-    renameEnabled = attribute("bool", False)  # noqa: N815
-    editEnabled = attribute("bool", False)  # noqa: N815
-    showHidden = attribute("bool", False)  # noqa: N815
-    showChildNodeTypes = attribute("bool", True)  # noqa: N815
-    selectNodeUponCreation = attribute("bool", True)  # noqa: N815
+    contentsCollapsed = QtCore.Signal(bool)  # noqa: N815
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
-        self._types: tuple[str, ...] = ()
-        self._scene: slicer.vtkMRMLScene | None = None
-        self._current: slicer.vtkMRMLNode | None = None
-        self.activated.connect(self._user_chose)
-
-    def _get_types(self) -> list[str]:
-        return list(self._types)
-
-    def _set_types(self, types: list[str]) -> None:
-        self._types = tuple(types)
-        self._refresh()
-
-    nodeTypes = QtCore.Property("QStringList", _get_types, _set_types)  # noqa: N815
-
-    def setMRMLScene(self, scene: slicer.vtkMRMLScene) -> None:  # noqa: N802
-        """Show the nodes of ``scene`` and follow its changes."""
-        if self.addEnabled or self.removeEnabled or self.renameEnabled or self.editEnabled:
-            raise NotInHostError(
-                f"{self.objectName()}: the host's node selector can't add, remove or rename."
-            )
-        if self._scene is not None:
-            raise NotInHostError(f"{self.objectName()}: the host's node selector gets its scene once.")
-        self._scene = scene
-        events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent, scene.EndImportEvent)
-        tags = [scene.AddObserver(event, lambda *_: self._refresh()) for event in events]
-        self.destroyed.connect(lambda: [scene.RemoveObserver(tag) for tag in tags])
-        self._refresh()
-
-    def currentNode(self) -> slicer.vtkMRMLNode | None:  # noqa: N802
-        """Return the node shown, or None."""
-        return self._current
-
-    def setCurrentNode(self, node: slicer.vtkMRMLNode | None) -> None:  # noqa: N802
-        """Show ``node``; one that isn't of the listed classes counts as None, as in Slicer."""
-        self._select(node if node is not None and node in self._nodes() else None)
-
-    def _nodes(self) -> list[slicer.vtkMRMLNode]:
-        if self._scene is None:
-            return []
-        found = [node for name in self._types for node in slicer.util.getNodesByClass(name, self._scene)]
-        if not self.showChildNodeTypes:
-            found = [node for node in found if node.GetClassName() in self._types]
-        return [node for node in found if not node.GetHideFromEditors()]
-
-    def _refresh(self) -> None:
-        nodes = self._nodes()
-        keep = self._current if self._current in nodes else None
-        if keep is None and nodes and not self.noneEnabled:
-            keep = nodes[0]
-        self._select(keep)
-
-    def _select(self, node: slicer.vtkMRMLNode | None) -> None:
-        nodes = self._nodes()
-        rows = ([None] if self.noneEnabled or not nodes else []) + nodes
-        self.clear()
-        self.addItems([self.noneDisplay if row is None else row.GetName() for row in rows])
-        self.setCurrentIndex(rows.index(node) if node in rows else -1)
-        if node is not self._current:
-            self._current = node
-            self.currentNodeChanged.emit(node)
-
-    def _user_chose(self, index: int) -> None:
-        nodes = self._nodes()
-        rows = ([None] if self.noneEnabled or not nodes else []) + nodes
-        self._select(rows[index])
-
-
-class ctkCollapsibleButton(QtWidgets.QGroupBox):  # noqa: N801
-    """A titled box; the host shows it open or shut and doesn't let it be clicked."""
-
-    def _get_collapsed(self) -> bool:
-        return bool(self.property("shut"))
+        self._collapsed = False
+        self._hidden: list[QtWidgets.QWidget] = []
+        self._title = self.fontMetrics().height() + 8
+        self.setContentsMargins(0, self._title, 0, 0)
+        self.clicked.connect(lambda: self._set_collapsed(not self._collapsed))
 
     def _set_collapsed(self, collapsed: bool) -> None:
-        self.setProperty("shut", collapsed)
-        self.setMaximumHeight(24 if collapsed else 16777215)
+        if collapsed == self._collapsed:
+            return
+        self._collapsed = collapsed
+        if collapsed:
+            children = self.findChildren(
+                QtWidgets.QWidget, options=QtCore.Qt.FindChildOption.FindDirectChildrenOnly
+            )
+            self._hidden = [child for child in children if not child.isHidden()]
+        for child in self._hidden:
+            child.setVisible(not collapsed)
+        self.setMaximumHeight(self._title if collapsed else 16777215)
+        self.updateGeometry()
+        self.contentsCollapsed.emit(collapsed)
 
-    text = QtCore.Property("QString", QtWidgets.QGroupBox.title, QtWidgets.QGroupBox.setTitle)
-    collapsed = QtCore.Property("bool", _get_collapsed, _set_collapsed)
+    collapsed = QtCore.Property("bool", lambda self: self._collapsed, _set_collapsed)
+
+    def childEvent(self, event: QtCore.QChildEvent) -> None:  # noqa: N802
+        """Hide what a ``.ui`` file adds after it has said that the box is shut."""
+        super().childEvent(event)
+        child = event.child()
+        if self._collapsed and event.type() == QtCore.QEvent.Type.ChildPolished and child.isWidgetType():
+            self._hidden.append(child)
+            child.setVisible(False)
+
+    def hitButton(self, position: QtCore.QPoint) -> bool:  # noqa: N802
+        """Only the title can be clicked."""
+        return position.y() < self._title
+
+    def paintEvent(self, event: QtGui.QPaintEvent) -> None:  # noqa: N802
+        """Draw the title with its arrow."""
+        painter = QtWidgets.QStylePainter(self)
+        option = QtWidgets.QStyleOptionButton()
+        option.initFrom(self)
+        option.rect = QtCore.QRect(0, 0, self.width(), self._title)
+        option.features = QtWidgets.QStyleOptionButton.ButtonFeature.Flat
+        painter.fillRect(option.rect, self.palette().midlight())
+        arrow = QtWidgets.QStyle.PrimitiveElement.PE_IndicatorArrowDown
+        if self._collapsed:
+            arrow = QtWidgets.QStyle.PrimitiveElement.PE_IndicatorArrowRight
+        option.rect = QtCore.QRect(6, (self._title - 9) // 2, 9, 9)
+        painter.drawPrimitive(arrow, option)
+        text = QtCore.QRect(22, 0, self.width() - 22, self._title)
+        painter.drawItemText(
+            text, QtCore.Qt.AlignmentFlag.AlignVCenter, self.palette(), self.isEnabled(), self.text()
+        )
+
+    def minimumSizeHint(self) -> QtCore.QSize:  # noqa: N802
+        """Leave room for the title."""
+        wanted = self.layout().totalMinimumSize() if self.layout() else QtCore.QSize()
+        width = self.fontMetrics().horizontalAdvance(self.text()) + 30
+        return wanted.expandedTo(QtCore.QSize(width, self._title))
 
 
 class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
     """A slider with a spin box beside it, over floating-point values."""
 
     valueChanged = QtCore.Signal(float)  # noqa: N815
+    valueIsChanging = QtCore.Signal(float)  # noqa: N815
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -135,27 +91,177 @@ class ctkSliderWidget(QtWidgets.QWidget):  # noqa: N801
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.slider)
         row.addWidget(self.box)
-        self.slider.sliderMoved.connect(lambda step: self.box.setValue(self._of_step(step)))
+        self.slider.valueChanged.connect(self._slid)
         self.box.valueChanged.connect(self._changed)
 
-    def _of_step(self, step: int) -> float:
-        return self.box.minimum() + (self.box.maximum() - self.box.minimum()) * step / 1000
+    def _slid(self, step: int) -> None:
+        """The user moved the slider, by mouse or keyboard; our own moves are blocked."""
+        span = self.box.maximum() - self.box.minimum()
+        self.box.setValue(self.box.minimum() + span * step / 1000)
 
     def _changed(self, value: float) -> None:
-        width = self.box.maximum() - self.box.minimum()
-        self.slider.setValue(round(1000 * (value - self.box.minimum()) / width) if width else 0)
+        self._place()
         self.valueChanged.emit(value)
 
+    def _place(self) -> None:
+        span = self.box.maximum() - self.box.minimum()
+        blocker = QtCore.QSignalBlocker(self.slider)
+        self.slider.setValue(round(1000 * (self.box.value() - self.box.minimum()) / span) if span else 0)
+        blocker.unblock()
+
+    def _set_minimum(self, value: float) -> None:
+        self.box.setMinimum(value)
+        self._place()
+
+    def _set_maximum(self, value: float) -> None:
+        self.box.setMaximum(value)
+        self._place()
+
     value = QtCore.Property("double", lambda s: s.box.value(), lambda s, v: s.box.setValue(v))
-    minimum = QtCore.Property("double", lambda s: s.box.minimum(), lambda s, v: s.box.setMinimum(v))
-    maximum = QtCore.Property("double", lambda s: s.box.maximum(), lambda s, v: s.box.setMaximum(v))
+    minimum = QtCore.Property("double", lambda s: s.box.minimum(), _set_minimum)
+    maximum = QtCore.Property("double", lambda s: s.box.maximum(), _set_maximum)
     decimals = QtCore.Property("int", lambda s: s.box.decimals(), lambda s, v: s.box.setDecimals(v))
     singleStep = QtCore.Property("double", lambda s: s.box.singleStep(), lambda s, v: s.box.setSingleStep(v))  # noqa: N815
     suffix = QtCore.Property("QString", lambda s: s.box.suffix(), lambda s, v: s.box.setSuffix(v))
+    prefix = QtCore.Property("QString", lambda s: s.box.prefix(), lambda s, v: s.box.setPrefix(v))
+
+
+class ctkRangeWidget(QtWidgets.QWidget):  # noqa: N801
+    """Two numbers, the first not above the second; CTK's slider between them is left out."""
+
+    valuesChanged = QtCore.Signal(float, float)  # noqa: N815
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.low, self.high = QtWidgets.QDoubleSpinBox(), QtWidgets.QDoubleSpinBox()
+        row = QtWidgets.QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        for box in (self.low, self.high):
+            row.addWidget(box)
+        self.low.valueChanged.connect(lambda value: self._changed(self.high, max(value, self.high.value())))
+        self.high.valueChanged.connect(lambda value: self._changed(self.low, min(value, self.low.value())))
+
+    def _changed(self, other: QtWidgets.QDoubleSpinBox, value: float) -> None:
+        blocker = QtCore.QSignalBlocker(other)
+        other.setValue(value)
+        blocker.unblock()
+        self.valuesChanged.emit(self.low.value(), self.high.value())
+
+    def setValues(self, low: float, high: float) -> None:  # noqa: N802
+        """Set both numbers at once."""
+        if (low, high) == (self.low.value(), self.high.value()):
+            return
+        blockers = [QtCore.QSignalBlocker(box) for box in (self.low, self.high)]
+        self.low.setValue(low)
+        self.high.setValue(high)
+        for blocker in blockers:
+            blocker.unblock()
+        self.valuesChanged.emit(self.low.value(), self.high.value())
+
+    def setRange(self, low: float, high: float) -> None:  # noqa: N802
+        """Set the limits of both."""
+        for box in (self.low, self.high):
+            box.setRange(low, high)
+
+    def _set_both(self, name: str, value: object) -> None:
+        for box in (self.low, self.high):
+            box.setProperty(name, value)
+
+    minimumValue = QtCore.Property("double", lambda s: s.low.value(), lambda s, v: s.low.setValue(v))  # noqa: N815
+    maximumValue = QtCore.Property("double", lambda s: s.high.value(), lambda s, v: s.high.setValue(v))  # noqa: N815
+    minimum = QtCore.Property("double", lambda s: s.low.minimum(), lambda s, v: s._set_both("minimum", v))
+    maximum = QtCore.Property("double", lambda s: s.low.maximum(), lambda s, v: s._set_both("maximum", v))
+    decimals = QtCore.Property("int", lambda s: s.low.decimals(), lambda s, v: s._set_both("decimals", v))
+    singleStep = QtCore.Property(  # noqa: N815
+        "double", lambda s: s.low.singleStep(), lambda s, v: s._set_both("singleStep", v)
+    )
+    suffix = QtCore.Property("QString", lambda s: s.low.suffix(), lambda s, v: s._set_both("suffix", v))
+
+
+class ctkPathLineEdit(QtWidgets.QWidget):  # noqa: N801
+    """A path with a button that asks for another."""
+
+    currentPathChanged = QtCore.Signal(str)  # noqa: N815
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.edit = QtWidgets.QLineEdit()
+        self.button = QtWidgets.QToolButton()
+        self.button.setText("…")
+        row = QtWidgets.QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.edit)
+        row.addWidget(self.button)
+        self.edit.textChanged.connect(self.currentPathChanged)
+        self.button.clicked.connect(self.browse)
+
+    def browse(self) -> None:
+        """Ask for a path; an empty answer changes nothing."""
+        path = str(DIALOGS.path(self.objectName()))
+        if path:
+            self.edit.setText(path)
+
+    def addCurrentPathToHistory(self) -> None:  # noqa: N802
+        """Do nothing: the host keeps no history."""
+
+    filters = QtCore.Property(
+        "int", lambda s: s.property("_filters") or 0, lambda s, v: s.setProperty("_filters", v)
+    )
+    currentPath = QtCore.Property("QString", lambda s: s.edit.text(), lambda s, v: s.edit.setText(v))  # noqa: N815
+
+
+class ctkDirectoryButton(QtWidgets.QPushButton):  # noqa: N801
+    """A button that shows a folder and asks for another."""
+
+    directoryChanged = QtCore.Signal(str)  # noqa: N815
+    directorySelected = QtCore.Signal(str)  # noqa: N815
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setText(QtCore.QDir.currentPath())
+        self.clicked.connect(self.browse)
+
+    def browse(self) -> None:
+        """Ask for a folder; an empty answer changes nothing."""
+        path = str(DIALOGS.path(self.objectName()))
+        if path:
+            self._set(path)
+            self.directorySelected.emit(path)
+
+    def _set(self, path: str) -> None:
+        if path != self.text():
+            self.setText(path)
+            self.directoryChanged.emit(path)
+
+    directory = QtCore.Property("QString", lambda s: s.text(), _set)
+
+
+class ctkComboBox(QtWidgets.QComboBox):  # noqa: N801
+    """A combo box."""
+
+
+class ctkCheckBox(QtWidgets.QCheckBox):  # noqa: N801
+    """A check box."""
+
+
+class ctkDoubleSpinBox(QtWidgets.QDoubleSpinBox):  # noqa: N801
+    """A number."""
 
 
 CUSTOM = {
-    kind.__name__: kind for kind in (qMRMLWidget, qMRMLNodeComboBox, ctkCollapsibleButton, ctkSliderWidget)
+    kind.__name__: kind
+    for kind in (
+        qMRMLWidget,
+        qMRMLNodeComboBox,
+        ctkCheckBox,
+        ctkCollapsibleButton,
+        ctkComboBox,
+        ctkDirectoryButton,
+        ctkDoubleSpinBox,
+        ctkPathLineEdit,
+        ctkRangeWidget,
+        ctkSliderWidget,
+    )
 }
 
 

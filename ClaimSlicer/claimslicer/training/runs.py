@@ -46,6 +46,8 @@ START_SECONDS = 60.0
 ENDINGS = ("paused", "cancelled", "failed", "finished")
 """The events that a process may end with; without one it was killed."""
 TAIL_BYTES = 65536
+LAST_EVENT_BYTES = 8192
+"""No event is longer; the states of many runs are asked for once a second."""
 
 _children: dict[int, subprocess.Popen] = {}
 """The processes started from here, so that an early death is noticed."""
@@ -156,7 +158,7 @@ class Run:
     def _last_event(self, since: int) -> dict[str, Any] | None:
         """Return the last event after byte ``since``."""
         size = self.events_file.stat().st_size if self.events_file.exists() else 0
-        events, _ = self.read_events(max(since, size - TAIL_BYTES))
+        events, _ = self.read_events(max(since, size - LAST_EVENT_BYTES))
         return events[-1] if events else None
 
     def last_log_lines(self, count: int = 20) -> list[str]:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SHAPE_INCHES = (7.2, 2.75)
-DPI = 130
+SHAPE_INCHES = (3.6, 1.5)
+DPI = 200
+"""Shown 360 pixels wide in a panel, the letters are still read."""
 
 
 class Sample(Protocol):
@@ -28,6 +29,11 @@ class Sample(Protocol):
     @property
     def study(self) -> str:
         """The study's name."""
+        ...
+
+    @property
+    def legend(self) -> str:
+        """What the lines mean."""
         ...
 
     def draw(self, figure: Figure) -> None:
@@ -43,6 +49,7 @@ class LabelledSlice:
     image: np.ndarray
     truth: np.ndarray
     found: np.ndarray
+    legend = "green: wall, orange: infarct"
 
     def draw(self, figure: Figure) -> None:
         """Draw image, truth and prediction."""
@@ -63,6 +70,7 @@ class PaintedSlice:
     original: np.ndarray
     painted: np.ndarray
     scar: np.ndarray
+    legend = "dotted: scar painted anew"
 
     def draw(self, figure: Figure) -> None:
         """Draw original, synthetic and their difference with its range."""
@@ -73,10 +81,22 @@ class PaintedSlice:
         _show(first, self.original, self.original, titles[0])
         _contour(first, self.scar, style.INFARCT, "dotted")
         _show(second, self.painted, self.original, titles[1])
+        mark = {"facecolor": style.SYNTHETIC, "edgecolor": "none", "boxstyle": "square,pad=0.2"}
+        second.text(
+            0.97,
+            0.04,
+            style.SYNTHETIC_TEXT,
+            transform=second.transAxes,
+            ha="right",
+            fontsize=5,
+            fontweight="bold",
+            color="white",
+            bbox=mark,
+        )
         difference = self.painted - self.original
         reach = max(float(np.abs(difference).max()), 1e-6)
         third.imshow(difference, cmap=style.DIFFERENCE_MAP, vmin=-reach, vmax=reach, interpolation="nearest")
-        third.set_title(f"{titles[2]}, ±{reach:.1f} SD", fontsize=9, color=style.INK)
+        third.set_title(f"{titles[2]}, ±{reach:.1f} SD", fontsize=6.5, pad=3, color=style.INK)
 
 
 def _panels(figure: Figure, titles: tuple[str, ...]) -> list[Axes]:
@@ -85,7 +105,7 @@ def _panels(figure: Figure, titles: tuple[str, ...]) -> list[Axes]:
     panels = list(figure.subplots(1, len(titles)))
     for axes in panels:
         style.bare(axes)
-    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.09, top=0.9, wspace=0.03)
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.1, top=0.9, wspace=0.03)
     return panels
 
 
@@ -94,7 +114,7 @@ def _show(axes: Axes, image: np.ndarray, window_of: np.ndarray, title: str) -> N
 
     low, high = np.percentile(window_of, (1, 99.5))
     axes.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), interpolation="nearest")
-    axes.set_title(title, fontsize=9, color=style.INK)
+    axes.set_title(title, fontsize=6.5, pad=3, color=style.INK)
 
 
 def _outline(axes: Axes, labels: np.ndarray) -> None:
@@ -107,7 +127,7 @@ def _outline(axes: Axes, labels: np.ndarray) -> None:
 
 def _contour(axes: Axes, mask: np.ndarray, colour: str, line: str) -> None:
     if mask.any() and not mask.all():
-        axes.contour(mask.astype(float), [0.5], colors=[colour], linewidths=1.0, linestyles=line)
+        axes.contour(mask.astype(float), [0.5], colors=[colour], linewidths=0.7, linestyles=line)
 
 
 def write_sample(sample: Sample, step: int, folder: Path, events: Events) -> None:
@@ -121,9 +141,8 @@ def write_sample(sample: Sample, step: int, folder: Path, events: Events) -> Non
 
     figure = Figure(figsize=SHAPE_INCHES, facecolor="white")
     sample.draw(figure)
-    figure.text(
-        0.01, 0.02, f"{sample.study}, after {step} steps. {style.TERMS}", fontsize=7.5, color=style.FAINT
-    )
+    text = f"{sample.study}, {step} steps; {sample.legend}. Not for diagnosis."
+    figure.text(0.01, 0.025, text, fontsize=5.5, color=style.FAINT)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)
     path = folder / f"step_{step:06d}.png"

@@ -33,6 +33,7 @@ TASKS = {
     "export_model": "models:export_model",
     "remove_model": "models:remove_model",
     "doctor": "doctor:doctor",
+    "training_needs": "training:training_needs",
 }
 """Each name's file and function."""
 

@@ -78,7 +78,7 @@ class JobDisplay:
         if isinstance(error, Cancelled):
             self._text.text = str(error)
         else:
-            self._text.text = "" if error is None else str(error).splitlines()[0]
+            self._text.text = "" if error is None else str(error).partition("\n")[0]
             with slicer.util.tryWithErrorDisplay(_("The work failed; the scene is as it was.")):
                 if error is not None:
                     raise error

@@ -133,7 +133,7 @@ class Server:
         from claimslicer.errors import Cancelled
 
         if number in self._cancelled:
-            raise Cancelled("Stopped; the scene is as it was.")
+            raise Cancelled("Stopped.")
 
     def _answer(self, message: dict[str, Any], context: Any) -> None:
         from claimslicer.errors import ClaimError

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from claimslicer.figures.difference import WHOLE_HEART_MM, difference_colours, focus_of, reach
@@ -51,7 +53,17 @@ def test_focus_is_the_middle_of_the_fullest_slice():
     assert np.allclose(index, (3, 14.5, 29.5))
     assert focus.width_mm == WHOLE_HEART_MM
     changed[2, :, :] = True
-    assert focus_of(changed, TURNED).width_mm == pytest.approx(2 * 50 * 1.5)
+    wide = replace(TURNED, spacing=(3.0, 3.0, 8.0))
+    assert focus_of(changed, wide).width_mm == pytest.approx(1.5 * 50 * 3.0)
+
+
+def test_a_heart_is_centred_in_the_slice_that_changed_most():
+    changed = np.zeros(TURNED.shape, bool)
+    changed[4, 5:7, 5:7] = True
+    heart = np.zeros(TURNED.shape, bool)
+    heart[1:5, 10:31, 20:41] = True
+    focus = focus_of(changed, TURNED, heart)
+    assert np.allclose(TURNED.physical_to_index(np.array(focus.centre)), (4, 20, 30))
 
 
 def test_nothing_changed_gives_nowhere_to_look():

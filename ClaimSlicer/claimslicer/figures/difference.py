@@ -34,13 +34,17 @@ class Focus:
     width_mm: float
 
 
-def focus_of(changed: np.ndarray, geometry: Geometry) -> Focus | None:
-    """Return the middle of what changed (bool, ``(z, y, x)``), in its fullest slice; None if nothing did."""
+def focus_of(changed: np.ndarray, geometry: Geometry, heart: np.ndarray | None = None) -> Focus | None:
+    """Return the middle of ``heart``, or of what changed, in the slice with most change; None if nothing did.
+
+    Both arrays are bool, ``(z, y, x)``.
+    """
     if not changed.any():
         return None
     fullest = int(changed.sum((1, 2)).argmax())
-    box = [(float(index.min()), float(index.max())) for index in np.nonzero(changed)[1:]]
+    shown = changed if heart is None or not heart.any() else heart
+    box = [(float(index.min()), float(index.max())) for index in np.nonzero(shown.any(0))]
     middle = np.array([fullest, *(sum(ends) / 2 for ends in box)])
     extent = max((high - low + 1) * mm for (low, high), mm in zip(box, geometry.spacing_zyx[1:], strict=True))
     x, y, z = geometry.index_to_physical(middle).tolist()
-    return Focus((x, y, z), max(2.0 * extent, WHOLE_HEART_MM))
+    return Focus((x, y, z), max(1.5 * extent, WHOLE_HEART_MM))

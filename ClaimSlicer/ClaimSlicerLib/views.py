@@ -1,0 +1,228 @@
+"""Volumes side by side in linked views of our own, so that the user's views stay as they are.
+
+The right-hand view of a comparison holds the first volume under the second: its opacity fades from one to the
+other. Leaving brings the user's layout back.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+
+import numpy as np
+import qt
+import slicer
+from claimslicer.figures.difference import Focus
+from claimslicer.figures.palette import SYNTHETIC as SYNTHETIC_COLOUR
+
+from ClaimSlicerLib.difference import add_bar, difference_of
+
+ORIGINAL, SYNTHETIC, DIFFERENCE = "ClaimOriginal", "ClaimSynthetic", "ClaimDifference"
+"""Names of the views."""
+VIEW_STYLES = {ORIGINAL: ("O", "#7F8C8D"), SYNTHETIC: ("S", SYNTHETIC_COLOUR), DIFFERENCE: ("D", "#B35806")}
+"""The letter in each view's bar, and the bar's colour."""
+VIEW_GROUP = 17
+"""Our views are linked with one another and with no others."""
+FORMER_LAYOUT = "ClaimSlicer.FormerLayout"
+"""Attribute of the layout node: the number of the layout that the user had."""
+HIDDEN = "ClaimSlicer.Hidden"
+"""Attribute of the display node of a segmentation that a comparison has hidden."""
+FLICKER_MS = 500
+
+
+class Arrangement(enum.Enum):
+    """What a comparison shows; the values are our numbers among Slicer's layouts."""
+
+    SIDE_BY_SIDE = 17001
+    WITH_DIFFERENCE = 17002
+    ONE_VIEW = 17003
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The names of its views, from left to right."""
+        return {
+            Arrangement.SIDE_BY_SIDE: (ORIGINAL, SYNTHETIC),
+            Arrangement.WITH_DIFFERENCE: (ORIGINAL, SYNTHETIC, DIFFERENCE),
+            Arrangement.ONE_VIEW: (SYNTHETIC,),
+        }[self]
+
+
+def install() -> None:
+    """Make our layouts known; called at start-up, as a scene may be opened that was saved in one of them."""
+    layout = _layout_node()
+    for arrangement in Arrangement:
+        layout.AddLayoutDescription(arrangement.value, _description(arrangement))
+
+
+def _description(arrangement: Arrangement) -> str:
+    views = "".join(_view_description(name) for name in arrangement.views)
+    return f'<layout type="horizontal" split="true">{views}</layout>'
+
+
+def _view_description(name: str) -> str:
+    letter, colour = VIEW_STYLES[name]
+    properties = {"orientation": "Axial", "viewlabel": letter, "viewcolor": colour, "viewgroup": VIEW_GROUP}
+    lines = "".join(
+        f'<property name="{key}" action="default">{value}</property>' for key, value in properties.items()
+    )
+    return f'<item><view class="vtkMRMLSliceNode" singletontag="{name}">{lines}</view></item>'
+
+
+def _layout_node() -> slicer.vtkMRMLLayoutNode:
+    return slicer.app.layoutManager().layoutLogic().GetLayoutNode()
+
+
+def show_volume(volume: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """Show ``volume`` in all slice views of the user's layout, along its own slices, and nothing over it."""
+    leave()
+    slicer.util.setSliceViewerLayers(background=volume, foreground=None, label=None, rotateToVolumePlane=True)
+    slicer.util.resetSliceViews()
+
+
+def comparing() -> Arrangement | None:
+    """Return what our views show, or None while the user's own layout is up."""
+    number = _layout_node().GetViewArrangement()
+    return next((arrangement for arrangement in Arrangement if arrangement.value == number), None)
+
+
+def compare(
+    first: slicer.vtkMRMLScalarVolumeNode,
+    second: slicer.vtkMRMLScalarVolumeNode,
+    arrangement: Arrangement,
+    *,
+    heart: np.ndarray | None = None,
+) -> float:
+    """Show two volumes of one grid in our linked views, turned to their slices and centred on what differs.
+
+    ``heart`` (bool, ``(z, y, x)``) is what the views are centred on instead, in the slice that differs most.
+    Returns the end of the difference's range, in grey levels. Raises StudyError for different grids.
+    """
+    install()
+    difference = difference_of(first, second, heart)
+    layout = _layout_node()
+    if comparing() is None:
+        layout.SetAttribute(FORMER_LAYOUT, str(layout.GetViewArrangement()))
+    layout.SetViewArrangement(arrangement.value)
+    _hide_segmentations()
+    over = {ORIGINAL: None, SYNTHETIC: second, DIFFERENCE: difference.node}
+    for name, logic in _logics():
+        layers = logic.GetSliceCompositeNode()
+        layers.SetLinkedControl(True)
+        layers.SetHotLinkedControl(True)
+        layers.SetBackgroundVolumeID(first.GetID())
+        layers.SetForegroundVolumeID(over[name].GetID() if over[name] is not None else None)
+        layers.SetForegroundOpacity(1.0)
+        layers.SetLabelVolumeID(None)
+    add_bar(difference.node)
+    look_at(first, difference.focus)
+    # The views get their sizes when Qt has laid them out.
+    volume_id = first.GetID()
+    qt.QTimer.singleShot(0, lambda: _look_again(volume_id, difference.focus))
+    return difference.end
+
+
+def _look_again(volume_id: str, focus: Focus | None) -> None:
+    volume = slicer.mrmlScene.GetNodeByID(volume_id)
+    if volume is not None and comparing() is not None:
+        look_at(volume, focus)
+
+
+def look_at(volume: slicer.vtkMRMLScalarVolumeNode, focus: Focus | None) -> None:
+    """Turn our views to the slices of ``volume`` and centre them on ``focus``, or show the whole of it."""
+    for _name, logic in _logics():
+        node = logic.GetSliceNode()
+        node.RotateToVolumePlane(volume)
+        logic.FitSliceToBackground()
+        if focus is None:
+            continue
+        left, posterior, superior = focus.centre
+        node.JumpSliceByCentering(-left, -posterior, superior)
+        width, height, _depth = node.GetDimensions()
+        scale = focus.width_mm / max(min(width, height), 1)
+        node.SetFieldOfView(scale * width, scale * height, node.GetFieldOfView()[2])
+
+
+def _logics() -> Iterator[tuple[str, slicer.vtkMRMLSliceLogic]]:
+    """Give our views' names and logics; a view has none before it is first shown."""
+    for name in VIEW_STYLES:
+        logic = slicer.app.applicationLogic().GetSliceLogicByLayoutName(name)
+        if logic is not None:
+            yield name, logic
+
+
+def fade(opacity: float) -> None:
+    """Show the first volume (0), the second (1), or a mixture, in the view that holds both."""
+    for name, logic in _logics():
+        if name == SYNTHETIC:
+            logic.GetSliceCompositeNode().SetForegroundOpacity(opacity)
+
+
+def shown_opacity() -> float:
+    """Return what :func:`fade` set last; 1 before our views were ever shown."""
+    for name, logic in _logics():
+        if name == SYNTHETIC:
+            return logic.GetSliceCompositeNode().GetForegroundOpacity()
+    return 1.0
+
+
+def leave() -> None:
+    """Bring back the user's layout, and the segmentations that were hidden."""
+    _show_segmentations()
+    if comparing() is None:
+        return
+    layout = _layout_node()
+    former = layout.GetAttribute(FORMER_LAYOUT)
+    layout.SetViewArrangement(int(former) if former else layout.SlicerLayoutFourUpView)
+
+
+def _hide_segmentations() -> None:
+    """Take segmentations off the slices: laid over the scar, they would hide what is to be compared."""
+    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationDisplayNode"):
+        if node.GetVisibility2D():
+            node.SetAttribute(HIDDEN, "1")
+            node.SetVisibility2D(False)
+
+
+def _show_segmentations() -> None:
+    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationDisplayNode"):
+        if node.GetAttribute(HIDDEN) == "1":
+            node.RemoveAttribute(HIDDEN)
+            node.SetVisibility2D(True)
+
+
+def show_segmentations(shown: bool) -> None:
+    """Show the segmentations in a comparison after all, or hide them again."""
+    (_show_segmentations if shown else _hide_segmentations)()
+
+
+class Flicker:
+    """Shows the first volume and the second in turn, twice a second, until it is stopped."""
+
+    def __init__(self) -> None:
+        self._timer = qt.QTimer()
+        self._timer.setInterval(FLICKER_MS)
+        self._timer.timeout.connect(self._turn)
+        self._before = 1.0
+
+    @property
+    def running(self) -> bool:
+        """Whether the volumes change places."""
+        return self._timer.isActive()
+
+    def start(self) -> None:
+        """Begin."""
+        if not self.running:
+            self._before = shown_opacity()
+            self._timer.start()
+
+    def stop(self) -> None:
+        """End, and fade to where the user had it."""
+        if self.running:
+            self._timer.stop()
+            fade(self._before)
+
+    def _turn(self) -> None:
+        if comparing() is None:
+            self.stop()
+        else:
+            fade(0.0 if shown_opacity() > 0.5 else 1.0)

@@ -8,20 +8,23 @@ import qt
 def end_process_tree(process: qt.QProcess) -> None:
     """Kill ``process`` and all its descendants: PythonSlicer is a launcher whose child does the work.
 
-    Without psutil, which Slicer doesn't bring, only ``process`` itself is killed.
+    Without psutil, which Slicer doesn't bring, only ``process`` itself is killed; a worker behind it then
+    ends by itself, as its input closes.
     """
     try:
         import psutil
     except ModuleNotFoundError:
         process.kill()
         return
+    # One that has not come up yet has the number 0.
+    number = int(process.processId())
     try:
-        launcher = psutil.Process(int(process.processId()))
-        family = [*launcher.children(recursive=True), launcher]
-    except psutil.NoSuchProcess:
-        return
+        family = psutil.Process(number).children(recursive=True) if number else []
+    except psutil.Error:
+        family = []
     for member in family:
         try:
             member.kill()
-        except psutil.NoSuchProcess:
+        except psutil.Error:
             continue
+    process.kill()

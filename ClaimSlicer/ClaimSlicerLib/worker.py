@@ -26,7 +26,7 @@ from ClaimSlicerLib.processes import end_process_tree
 OnDone = Callable[[dict | None, Exception | None], None]
 OnProgress = Callable[[float, str], None]
 
-LOG_LINES = 12
+LOG_LINES = 20
 """How much of the log an error shows."""
 
 
@@ -37,10 +37,10 @@ class WorkerError(RuntimeError):
 class Job:
     """A request on its way; ``running`` until ``on_done`` is called."""
 
-    def __init__(self, worker: Worker, folder: Path, on_done: OnDone, on_progress: OnProgress | None) -> None:
+    def __init__(self, worker: Worker, number: int, on_done: OnDone, on_progress: OnProgress | None) -> None:
         self.running = True
-        self.folder = folder
-        self.number = int(folder.name)
+        self.number = number
+        self.folder: Path | None = None
         self.line = b""
         self.error: Exception | None = None
         self._worker = worker
@@ -52,6 +52,11 @@ class Job:
         if self.running:
             self._worker.forget(self)
             self.finish(None, Cancelled(_("Stopped; the scene is as it was.")))
+
+    def remove_folder(self) -> None:
+        """Remove the request's arrays."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def progress(self, fraction: float, message: str) -> None:
         """Hand progress on."""
@@ -84,7 +89,9 @@ class Worker:
         self.process.errorOccurred.connect(self._failed)
         self._watch = qt.QTimer()
         self._watch.timeout.connect(self._count_silence)
-        self._folder = tempfile.TemporaryDirectory(prefix=f"claim-{name}-", ignore_cleanup_errors=True)
+        self._name = name
+        self._folder: tempfile.TemporaryDirectory | None = None
+        self._log: Path | None = None
         self._numbers = itertools.count(1)
         self._waiting: deque[Job] = deque()
         self._job: Job | None = None
@@ -97,18 +104,25 @@ class Worker:
 
         ``arguments`` and the result hold JSON types and arrays; the arrays are written before this returns.
         """
-        number = next(self._numbers)
-        job = Job(self, Path(self._folder.name) / str(number), on_done, on_progress)
+        job = Job(self, next(self._numbers), on_done, on_progress)
         try:
-            job.folder.mkdir(parents=True)
-            message = {"request": number, "task": task, "folder": str(job.folder)}
-            message["arguments"] = pack(arguments, job.folder, "argument")
-            job.line = json.dumps(message).encode() + b"\n"
+            self._pack(job, task, arguments)
         except OSError as error:
-            job.error = output_error(job.folder, error)
+            job.error = output_error(job.folder or Path(_("temporary files")), error)
         self._waiting.append(job)
         qt.QTimer.singleShot(0, self._next)
         return job
+
+    def _pack(self, job: Job, task: str, arguments: dict) -> None:
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(
+                prefix=f"claim-{self._name}-", ignore_cleanup_errors=True
+            )
+        job.folder = Path(self._folder.name) / str(job.number)
+        job.folder.mkdir()
+        message = {"request": job.number, "task": task, "folder": str(job.folder)}
+        message["arguments"] = pack(arguments, job.folder, "argument")
+        job.line = json.dumps(message).encode() + b"\n"
 
     def close(self) -> None:
         """End the process and its children; requests end with Cancelled. A later request starts anew."""
@@ -117,13 +131,15 @@ class Worker:
         if self.process.state() != qt.QProcess.NotRunning:
             self._end(_("It was closed."))
             self.process.waitForFinished(1000)
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
 
     def forget(self, job: Job) -> None:
         """Let ``job`` go: ask the process to stop when it works on it, and end it when it doesn't listen."""
         if job is not self._job:
             self._waiting.remove(job)
-            shutil.rmtree(job.folder, ignore_errors=True)
+            job.remove_folder()
             return
         self._write(json.dumps({"cancel": job.number}).encode() + b"\n")
         qt.QTimer.singleShot(self.grace_ms, lambda: self._end(_("Cancelled.")) if job is self._job else None)
@@ -148,15 +164,11 @@ class Worker:
         if python is None:
             raise WorkerError(_("PythonSlicer isn't on the PATH; it comes with Slicer."))
         self._forget_process()
-        self._log.unlink(missing_ok=True)
+        self._log = Path(self._folder.name) / f"worker-{self._job.number}.log"
         self._watch.start(1000)
         # ``python -m`` looks in the working directory first, and the library lies there.
         self.process.setWorkingDirectory(str(Path(claimslicer.__file__).parent.parent))
         self.process.start(python, ["-m", "claimslicer.worker", "--log", str(self._log)])
-
-    @property
-    def _log(self) -> Path:
-        return Path(self._folder.name) / "worker.log"
 
     def _forget_process(self) -> None:
         self._rest = b""
@@ -172,7 +184,9 @@ class Worker:
         self._rest = lines.pop()
         for line in lines:
             self._silence = 0
-            self._take(json.loads(line))
+            # What is no event was printed by Python itself before the worker came up.
+            if line.startswith(b'{"event"'):
+                self._take(json.loads(line))
 
     def _take(self, message: dict[str, Any]) -> None:
         event = message["event"]
@@ -200,7 +214,7 @@ class Worker:
 
     def _answered(self, result: dict | None, error: Exception | None) -> None:
         job, self._job = self._job, None
-        shutil.rmtree(job.folder, ignore_errors=True)
+        job.remove_folder()
         qt.QTimer.singleShot(0, self._next)
         job.finish(result, error)
 
@@ -213,8 +227,6 @@ class Worker:
     def _end(self, why: str) -> None:
         """End the process without waiting for it; ``finished`` will come."""
         self._why = why
-        # Its input closed, a worker ends by itself whatever it computes; one that hangs must be killed.
-        self.process.closeWriteChannel()
         end_process_tree(self.process)
 
     def _finished(self, *_args) -> None:
@@ -250,7 +262,7 @@ class Worker:
     def _with_log(self, cause: str) -> str:
         """Return ``cause`` with what the process said last."""
         text = self.process.readAllStandardError().data().decode("utf-8", "replace")
-        if self._log.exists():
+        if self._log is not None and self._log.exists():
             text += self._log.read_text(encoding="utf-8", errors="replace")
         lines = text.strip().splitlines()[-LOG_LINES:]
         return "\n".join([cause, *lines])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,14 @@ load("host", TESTING / "host" / "__init__.py")
 
 NEEDED = {"slicer": "slicer-core", "PySide6": "PySide6-Essentials"}
 MISSING = [package for name, package in NEEDED.items() if importlib.util.find_spec(name) is None]
-HOST_TESTS = ("test_claim.py", "test_smile.py", "test_children.py", "test_loading.py", "test_mrml.py")
+HOST_TESTS = (
+    "test_claim.py",
+    "test_smile.py",
+    "test_children.py",
+    "test_loading.py",
+    "test_mrml.py",
+    "test_worker.py",
+)
 collect_ignore = list(HOST_TESTS) if MISSING else []
 if not MISSING:
     from host import application
@@ -87,6 +95,29 @@ def dialogs():
     DIALOGS.clear()
     yield DIALOGS
     DIALOGS.clear()
+
+
+@pytest.fixture
+def wait_for(scene):
+    """A function that lets Qt work until a condition holds."""
+    import slicer
+
+    def wait_for_(condition, seconds: float = 60.0) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "waited in vain"
+            slicer.app.processEvents()
+            time.sleep(0.002)
+
+    return wait_for_
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_stays():
+    """End the worker processes that panels have started, as Slicer does when it quits."""
+    yield
+    if "ClaimSlicerLib.worker" in sys.modules:
+        sys.modules["ClaimSlicerLib.worker"].close_workers()
 
 
 @pytest.fixture

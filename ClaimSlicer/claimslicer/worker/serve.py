@@ -43,7 +43,7 @@ def take_pipes(log: Path) -> tuple[BinaryIO, BinaryIO]:
             os.dup2(stream.fileno(), descriptor)
     for text in (sys.stdout, sys.stderr):
         text.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore
-    faulthandler.enable()
+    faulthandler.enable(all_threads=False)
     return requests, answers
 
 

@@ -27,12 +27,14 @@ TASKS = {
     "read_study": "studies:read",
     "segment_file": "studies:segment_file",
     "write_labels": "studies:write_labels",
+    "write_image": "studies:write_image",
     "sample": "samples:sample",
     "verify_models": "models:verify_models",
     "import_model": "models:import_model",
     "export_model": "models:export_model",
     "remove_model": "models:remove_model",
     "doctor": "doctor:doctor",
+    "devices": "doctor:devices",
     "training_needs": "training:training_needs",
 }
 """Each name's file and function."""

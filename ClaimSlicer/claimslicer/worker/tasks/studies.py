@@ -62,6 +62,18 @@ def write_labels(context: Context, arguments: Mapping[str, Any]) -> dict[str, An
     return _write_labels(Path(arguments["file"]), study.labels, study, recipe, marks)
 
 
+def write_image(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the image of ``study`` to ``file``, its ``recipe`` beside it, marked where it is synthetic."""
+    study = study_from(arguments["study"])
+    context.events.progress("writing", 0.0)
+    inputs = [] if study.source is None else [study.source]
+    marks: dict[str, Any] = {"synthetic": study.synthetic, "inputs": inputs}
+    written = write_volume(
+        arguments["file"], study.image, study.geometry, recipe=arguments.get("recipe"), **marks
+    )
+    return {"file": str(written)}
+
+
 def _write_labels(
     file: Path, labels: np.ndarray, study: Study, recipe: Mapping[str, Any], marks: Mapping[str, Any]
 ) -> dict[str, Any]:

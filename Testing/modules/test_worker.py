@@ -136,8 +136,10 @@ def test_without_psutil_the_worker_behind_the_launcher_ends_as_well(worker, wait
     [process] = family(worker)
     asked = Asked(worker, "sleep")
     wait_for(lambda: worker._job is asked.job)
-    monkeypatch.setitem(sys.modules, "psutil", None)
-    asked.job.cancel()
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "psutil", None)
+        asked.job.cancel()
+        wait_for(lambda: worker._job is None)
     wait_for(lambda: gone(process), 10)
     assert Asked(worker, "echo", fine=True).result(wait_for)["fine"] is True
 

@@ -31,6 +31,7 @@ def sleep(context, arguments):
     """Compute for ten minutes without ever listening."""
     if "child" in arguments:
         subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    context.events.progress("sleeping", 0.0)
     time.sleep(600)
     return {}
 

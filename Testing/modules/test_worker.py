@@ -135,7 +135,7 @@ def test_without_psutil_the_worker_behind_the_launcher_ends_as_well(worker, wait
     Asked(worker, "echo").result(wait_for)
     [process] = family(worker)
     asked = Asked(worker, "sleep")
-    wait_for(lambda: worker._job is asked.job)
+    wait_for(lambda: asked.progress)
     with monkeypatch.context() as without:
         without.setitem(sys.modules, "psutil", None)
         asked.job.cancel()

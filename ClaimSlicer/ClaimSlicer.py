@@ -1,25 +1,24 @@
-"""The module CLAIM: the AHA-17 model of a labelled LGE study, shown in the scene."""
+"""The module CLAIM: a study, its labels and RV insertions, and the AHA-17 model that follows them."""
 
 from __future__ import annotations
 
-import enum
 import typing
-from dataclasses import dataclass
+from typing import Annotated
 
+import qt
 import slicer
-from claimslicer.anatomy import LVFrame, build_frame
-from ClaimSlicerLib.mrml import add_segmentation, insertion_points, volume_study
 from ClaimSlicerLib.panel import Panel
-from ClaimSlicerLib.segments import AHA_STYLES
+from ClaimSlicerLib.rule import Rule, SliceOrder
 from ClaimSlicerLib.wrapped import wrapped
 from slicer import (
     vtkMRMLLabelMapVolumeNode,
     vtkMRMLMarkupsFiducialNode,
+    vtkMRMLModelNode,
     vtkMRMLScalarVolumeNode,
     vtkMRMLSegmentationNode,
 )
 from slicer.i18n import tr as _
-from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -38,126 +37,133 @@ class ClaimSlicer(ScriptedLoadableModule):
         parent.contributors = ["The CLAIM for 3D Slicer developers"]
         parent.helpText = _(
             "Shows the AHA 17-segment model on a late gadolinium enhancement study whose left ventricle is "
-            "labelled. For research only, not for diagnosis. Nothing leaves this computer."
+            "labelled, and looks after the extension's networks and installation. For research only, not for "
+            "diagnosis. Nothing leaves this computer."
         )
         parent.acknowledgementText = _("After the CLAIM paper; see the README for the reference.")
+        slicer.app.connect("startupCompleted()", start_up)
 
 
-class Rule(enum.Enum):
-    """How the segments' angles are counted; the values are the library's."""
+def start_up() -> None:
+    """Do what needs the whole application: terminology, marks on synthetic images, sample data."""
+    from ClaimSlicerLib import startup
 
-    FIXED = "fixed"
-    SEPTAL = "septal"
-
-    def label(self) -> str:
-        """Return what the user reads."""
-        if self is Rule.FIXED:
-            return _("60° from the anterior insertion")
-        return _("Septum between the insertions")
+    startup.begin()
 
 
 @parameterNodeWrapper
 class ClaimSlicerParameterNode:
-    """What the panel holds, kept in the scene."""
+    """What the panel holds, kept in the scene; ``aha`` and ``wall`` are our nodes of the model."""
 
     volume: vtkMRMLScalarVolumeNode
     labels: typing.Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
     insertions: vtkMRMLMarkupsFiducialNode
     rule: Rule
-
-
-@dataclass(frozen=True)
-class AhaModel:
-    """A segmentation node with the 17 segments, and the frame they come from."""
-
-    node: vtkMRMLSegmentationNode
-    frame: LVFrame
-
-    def findings(self) -> str:
-        """Say in words what was found out about the study."""
-        insertions = self.frame.insertions
-        source = {
-            "given": _("as marked"),
-            "rv-label": _("from the right ventricle's label"),
-            "image": _("found in the image"),
-        }[insertions.source]
-        order = _("apex first") if self.frame.apex_first else _("base first")
-        return _(
-            "Slices: {order}.\nRV insertions: {source}, confidence {confidence:.0%}.\n"
-            "Anterior (RAS): {anterior}\nInferior (RAS): {inferior}"
-        ).format(
-            order=order,
-            source=source,
-            confidence=insertions.confidence,
-            anterior=_ras_text(insertions.anterior),
-            inferior=_ras_text(insertions.inferior),
-        )
-
-
-def _ras_text(point_lps: tuple[float, float, float]) -> str:
-    left, posterior, superior = point_lps
-    return f"{-left:.0f}, {-posterior:.0f}, {superior:.0f} mm"
+    order: SliceOrder
+    aha: vtkMRMLSegmentationNode
+    wall: vtkMRMLModelNode
+    overlay: bool = True
+    overlayOpacity: Annotated[float, WithinRange(0.0, 100.0)] = 40.0  # noqa: N815
+    surface: bool = True
+    surfaceOpacity: Annotated[float, WithinRange(0.0, 100.0)] = 100.0  # noqa: N815
 
 
 class ClaimSlicerLogic(ScriptedLoadableModuleLogic):
-    """Makes the AHA-17 model of a study in the scene."""
+    """Holds the parameter node; the work is done by the library and by ClaimSlicerLib."""
 
     def getParameterNode(self) -> ClaimSlicerParameterNode:  # noqa: N802
         """Return the parameter node, wrapped."""
         return wrapped(ClaimSlicerParameterNode, super().getParameterNode())
 
-    def make_aha_model(
-        self,
-        volume: vtkMRMLScalarVolumeNode,
-        labels: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode,
-        insertions: vtkMRMLMarkupsFiducialNode | None = None,
-        rule: Rule = Rule.FIXED,
-    ) -> AhaModel:
-        """Add a segmentation node with the segments; ClaimError, and nothing added, when it can't."""
-        study = volume_study(volume, labels)
-        frame = build_frame(
-            study.labels,
-            study.geometry,
-            image=study.image,
-            insertions=None if insertions is None else insertion_points(insertions),
-            rule=rule.value,
-        )
-        node = add_segmentation(
-            frame.segments, volume, _("AHA-17 of {name}").format(name=study.name), AHA_STYLES
-        )
-        return AhaModel(node, frame)
-
 
 class ClaimSlicerWidget(Panel):
-    """The panel."""
+    """The panel: one object for each of its boxes."""
 
     def make_logic(self) -> ClaimSlicerLogic:
         """Return the logic."""
         return ClaimSlicerLogic()
 
     def connect(self) -> None:
-        """Connect Apply."""
-        self.ui.applyButton.clicked.connect(self.on_apply)
+        """Make the boxes and connect the buttons."""
+        from ClaimSlicerLib.model_box import ModelBox
+        from ClaimSlicerLib.study_box import StudyBox
+
+        self.study = StudyBox(self.ui)
+        self.model = ModelBox(self.ui)
+        self.lazy = {
+            "models": LazyBox(self.ui.modelsButton, "ClaimSlicerLib.models_box", "ModelsBox"),
+            "training": LazyBox(self.ui.trainingButton, "ClaimSlicerLib.training", "TrainingBox"),
+            "doctor": LazyBox(self.ui.doctorButton, "ClaimSlicerLib.doctor_box", "DoctorBox"),
+        }
+        self.ui.smileButton.clicked.connect(lambda *_: self.go_on("SMILEModule"))
+        self.ui.segmentationButton.clicked.connect(lambda *_: self.go_on("SegmentationModule"))
 
     def missing(self) -> str:
         """Say what is still to be chosen."""
         if self.parameters.volume is None:
             return _("Choose the LGE volume.")
         if self.parameters.labels is None:
-            return _("Choose the segmentation or label map of the left ventricle.")
+            return _("Choose the labels of the left ventricle, or find them automatically.")
         return ""
 
-    def on_apply(self, *_args) -> None:
-        """Make the model and say what was found."""
-        with slicer.util.tryWithErrorDisplay(_("The AHA-17 model could not be made."), waitCursor=True):
-            self.ui.resultLabel.text = ""
-            model = self.logic.make_aha_model(
-                self.parameters.volume,
-                self.parameters.labels,
-                self.parameters.insertions,
-                self.parameters.rule,
-            )
-            self.ui.resultLabel.text = model.findings()
+    def update(self, *_args) -> None:
+        """Let the boxes show the parameter node."""
+        Panel.update(self)
+        self.study.follow(self.parameters)
+        self.model.follow(self.parameters)
+        has_volume = self.parameters is not None and self.parameters.volume is not None
+        self.ui.smileButton.enabled = has_volume and self.parameters.labels is not None
+        self.ui.segmentationButton.enabled = has_volume
+
+    def stop(self) -> None:
+        """End what runs for the scene."""
+        self.study.stop()
+        self.model.stop()
+
+    def cleanup(self) -> None:
+        """End what runs for the panel."""
+        Panel.cleanup(self)
+        for lazy in self.lazy.values():
+            lazy.stop()
+
+    def go_on(self, module_name: str) -> None:
+        """Open another module with the same study."""
+        with slicer.util.tryWithErrorDisplay(_("The module could not be opened.")):
+            from ClaimSlicerLib.handover import go_to
+
+            names = ("volume", "labels", "insertions", "rule")
+            go_to(module_name, **{name: getattr(self.parameters, name) for name in names})
+
+
+class LazyBox:
+    """A collapsible box whose contents are made when it is first opened."""
+
+    def __init__(self, button, module_name: str, class_name: str) -> None:
+        self.contents = None
+        self._button = button
+        self._where = (module_name, class_name)
+        button.contentsCollapsed.connect(self._on_collapsed)
+
+    def _on_collapsed(self, collapsed: bool) -> None:
+        if collapsed or self.contents is not None:
+            return
+        # Qt is still opening the box.
+        qt.QTimer.singleShot(0, self.open)
+
+    def open(self) -> None:
+        """Make the contents."""
+        import importlib
+
+        with slicer.util.tryWithErrorDisplay(_("The box could not be opened.")):
+            if self.contents is None:
+                module_name, class_name = self._where
+                make = getattr(importlib.import_module(module_name), class_name)
+                self.contents = make(self._button.layout())
+
+    def stop(self) -> None:
+        """End what runs in the box."""
+        if self.contents is not None:
+            self.contents.stop()
 
 
 class ClaimSlicerTest(ScriptedLoadableModuleTest):
@@ -174,14 +180,27 @@ class ClaimSlicerTest(ScriptedLoadableModuleTest):
 
     def test_model_of_the_phantom(self) -> None:
         """The segments of the phantom fill its wall, and none is empty."""
+        import time
+
+        from claimslicer.labels import myocardium_mask
         from ClaimSlicerLib.example import add_phantom
+        from ClaimSlicerLib.mrml import volume_study
+        from ClaimSlicerLib.segments import AHA_STYLES
 
         volume, labels = add_phantom()
-        model = ClaimSlicerLogic().make_aha_model(volume, labels)
-        self.assertEqual(model.node.GetSegmentation().GetNumberOfSegments(), len(AHA_STYLES))
+        slicer.util.selectModule("ClaimSlicer")
+        panel = slicer.util.getModuleWidget("ClaimSlicer")
+        panel.parameters.volume, panel.parameters.labels = volume, labels
+        panel.ui.applyButton.click()
+        deadline = time.monotonic() + 60
+        while panel.parameters.wall is None and time.monotonic() < deadline:
+            slicer.app.processEvents()
+        self.assertIsNotNone(panel.parameters.wall, panel.ui.findingsLabel.text)
+        node = panel.parameters.aha
+        self.assertEqual(node.GetSegmentation().GetNumberOfSegments(), len(AHA_STYLES))
         wall = 0
         for style in AHA_STYLES:
-            voxels = slicer.util.arrayFromSegmentBinaryLabelmap(model.node, style.name, volume)
+            voxels = slicer.util.arrayFromSegmentBinaryLabelmap(node, style.name, volume)
             self.assertGreater(int(voxels.sum()), 0, style.name)
             wall += int(voxels.sum())
-        self.assertEqual(wall, int(model.frame.myocardium.sum()))
+        self.assertEqual(wall, int(myocardium_mask(volume_study(volume, labels).labels).sum()))

@@ -78,24 +78,31 @@ def empty_face(title: str = "") -> Face:
 
 def segments_face(
     volumes_ml: SegmentValues | None = None,
+    existing_ml: SegmentValues | None = None,
     *,
     selected: Collection[int] = (),
     outlined: Collection[int] = (),
     title: str = "",
 ) -> Face:
-    """Show the 17 segments in the colours of the AHA model, and the wall's ml where they are known.
+    """Show the 17 segments in the colours of the AHA model, and in each the wall's ml where they are known.
 
-    Segments that a study doesn't show (0 ml) are grey.
+    Segments that a study doesn't show (0 ml) are grey; those whose labels hold scar, ``existing_ml``, are
+    striped and say how much.
     """
-    known = _measured(volumes_ml or {})
-    shown = [k for k in SEGMENTS if volumes_ml is None or known.get(k)]
+    wall = _measured(volumes_ml or {})
+    shown = [k for k in SEGMENTS if volumes_ml is None or wall.get(k)]
+    scar = {k: ml for k, ml in _measured(existing_ml or {}).items() if k in shown and ml > 0}
+    tips = {k: full_name(k) for k in SEGMENTS}
+    if volumes_ml is not None:
+        tips = {k: _scar_tip(k, wall.get(k, 0.0), 0.0, scar.get(k, 0.0)) for k in SEGMENTS}
     return Face(
         colours={k: aha_colour(k) for k in shown},
-        tips={
-            k: f"{full_name(k)}\nWall {known[k]:.1f} ml" if known.get(k) else full_name(k) for k in SEGMENTS
-        },
+        texts={k: _millilitres(ml) for k, ml in wall.items() if k in shown},
+        notes={k: f"scar {_millilitres(ml)}" for k, ml in scar.items()},
+        tips=tips,
         selected=frozenset(selected),
         outlined=frozenset(outlined),
+        hatched=frozenset(scar),
         title=title,
     )
 

@@ -1,0 +1,111 @@
+"""The panel's box AHA-17 model: the button that shows it, what was found, the bull's-eye, how it is shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+from claimslicer.errors import ClaimError
+from claimslicer.figures.face import empty_face, segments_face
+from slicer.i18n import tr as _
+
+from ClaimSlicerLib import insertion_points
+from ClaimSlicerLib.aha_overlay import AhaModel
+from ClaimSlicerLib.bullseye import BullseyeWidget
+from ClaimSlicerLib.worker import geometry_worker
+
+PROBLEM_STYLE = "color: #c0392b;"
+
+
+class ModelBox:
+    """Shows what :class:`AhaModel` keeps in the scene; ``ui`` holds the panel's widgets."""
+
+    def __init__(self, ui) -> None:
+        self.ui = ui
+        self._parameters = None
+        self._displayed: dict[str, Any] = {}
+        self._wanted = False
+        self.bullseye = BullseyeWidget()
+        self.bullseye.selectable = False
+        self.bullseye.minimumHeight = 280
+        ui.bullseyeLayout.addWidget(self.bullseye)
+        self.model = AhaModel(geometry_worker(), self._updated, self._problem)
+        self._updated(None)
+        ui.applyButton.clicked.connect(self._show)
+        ui.suggestButton.clicked.connect(self._suggest)
+
+    def follow(self, parameters) -> None:
+        """Show what ``parameters`` hold, the panel's parameter node or None."""
+        self._parameters = parameters
+        self.model.follow(parameters)
+        self.ui.suggestButton.enabled = self.model.shown
+        self._display()
+
+    def stop(self) -> None:
+        """Drop what is under way: the scene closes."""
+        self._wanted = False
+        self._displayed = {}
+        self.model.stop()
+
+    def _show(self, *_args) -> None:
+        with slicer.util.tryWithErrorDisplay(_("The AHA-17 model could not be made.")):
+            self._say("")
+            self._wanted = True
+            self.model.show()
+
+    def _suggest(self, *_args) -> None:
+        with slicer.util.tryWithErrorDisplay(_("The insertions could not be suggested.")):
+            self.model.suggest()
+
+    def _updated(self, result: dict | None) -> None:
+        if result is None:
+            self.bullseye.setFace(empty_face())
+            self._say("")
+            return
+        self._wanted = False
+        numbers = ({int(k): ml for k, ml in result[name].items()} for name in ("segment_ml", "existing_ml"))
+        self.bullseye.setFace(segments_face(*numbers))
+        self._say(self._findings(result))
+        self._display()
+
+    def _problem(self, error: Exception) -> None:
+        """Say why the model stays as it was; aloud where the user has just asked for it."""
+        self._say(str(error), problem=True)
+        if self._wanted or not isinstance(error, ClaimError):
+            self._wanted = False
+            with slicer.util.tryWithErrorDisplay(_("The AHA-17 model could not be made.")):
+                raise error
+
+    def _findings(self, result: dict) -> str:
+        order = _("apex first") if result["apex_first"] else _("base first")
+        lines = [_("Slices: {order}.").format(order=order)]
+        if self._parameters.insertions is not None:
+            lines.insert(0, insertion_points.in_words(self._parameters.insertions))
+        amounts = _("LV wall {lv:.1f} ml, scar in the labels {scar:.1f} ml.")
+        if result["mvo_ml"]:
+            amounts = _("LV wall {lv:.1f} ml, scar in the labels {scar:.1f} ml, {mvo:.1f} ml of it MVO.")
+        lines.append(amounts.format(lv=result["lv_ml"], scar=result["infarct_ml"], mvo=result["mvo_ml"]))
+        return "\n".join(lines)
+
+    def _say(self, text: str, *, problem: bool = False) -> None:
+        self.ui.findingsLabel.text = text
+        self.ui.findingsLabel.styleSheet = PROBLEM_STYLE if problem else ""
+        self.ui.findingsLabel.visible = bool(text)
+
+    def _display(self) -> None:
+        """Show overlay and surface as the parameters say, when those have changed: the user may do otherwise
+        in other modules.
+        """
+        parameters = self._parameters
+        if parameters is None:
+            return
+        for node, shown, opacity in (
+            (parameters.aha, parameters.overlay, parameters.overlayOpacity),
+            (parameters.wall, parameters.surface, parameters.surfaceOpacity),
+        ):
+            if node is None or self._displayed.get(node.GetID()) == (shown, opacity):
+                continue
+            self._displayed[node.GetID()] = (shown, opacity)
+            display = node.GetDisplayNode()
+            display.SetVisibility(shown)
+            display.SetOpacity(opacity / 100.0)

@@ -20,6 +20,8 @@ def scar(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
     mask = generate_scar(spec, kept.frame, kept.existing)
     lv_ml = sum(kept.frame.segment_ml().values())
     return {
+        "key": kept.key,
+        "spec": spec.to_dict(),
         "labels": mask.labels,
         "added": mask.added,
         "intensity": mask.intensity,

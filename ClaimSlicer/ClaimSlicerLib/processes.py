@@ -1,8 +1,12 @@
-"""Ending a child process with all that it started."""
+"""Slicer's Python for child processes, and ending one with all that it started."""
 
 from __future__ import annotations
 
+import shutil
+
 import qt
+from claimslicer.errors import ClaimError
+from slicer.i18n import tr as _
 
 
 def end_process_tree(process: qt.QProcess) -> None:
@@ -28,3 +32,11 @@ def end_process_tree(process: qt.QProcess) -> None:
         except psutil.Error:
             continue
     process.kill()
+
+
+def slicer_python() -> str:
+    """Return the program that runs Python as Slicer does. Raises ClaimError where there is none."""
+    python = shutil.which("PythonSlicer")
+    if python is None:
+        raise ClaimError(_("PythonSlicer isn't on the PATH; it comes with Slicer."))
+    return python

@@ -46,8 +46,9 @@ class History:
         pace = statistics.median(value for _, value in self.seconds_per_step[-20:])
         return pace * (self.steps - self.step)
 
-    def smooth_loss(self, weight: float = 0.9) -> Curve:
-        """Return the loss as its exponential mean, corrected for its start."""
+    def smooth_loss(self) -> Curve:
+        """Return the loss as its exponential mean, corrected for its start; of few points over a few only."""
+        weight = min(0.95, len(self.loss) / (len(self.loss) + 20))
         result, mean, total = [], 0.0, 0.0
         for step, value in self.loss:
             mean, total = weight * mean + (1 - weight) * value, weight * total + 1 - weight

@@ -33,7 +33,8 @@ from typing import Any, Literal
 import claimslicer
 from claimslicer.errors import ClaimError, ModelError, OutputError, StudyError
 from claimslicer.models.card import check_name
-from claimslicer.models.registry import SHIPPED, user_folder
+from claimslicer.models.registry import SHIPPED, Model, user_folder
+from claimslicer.models.transfer import import_model
 from claimslicer.outputs import make_folder, output_error, write_text
 from claimslicer.training import lock
 from claimslicer.training.cache import case_folders
@@ -115,12 +116,12 @@ class Run:
         if self.weights.exists():
             return "finished"
         process = self._record().get("process")
-        if process is None:
-            return "waiting"
-        last = self._last_event(process["events_from"])
-        if last is None and self._may_be_starting(process):
-            return "running"
-        return "paused" if last and last["event"] in ("paused", "cancelled") else "failed"
+        last = self._last_event(process)
+        if last is None:
+            if process is None:
+                return "waiting"
+            return "running" if self._may_be_starting(process) else "failed"
+        return "paused" if last["event"] in ("paused", "cancelled") else "failed"
 
     def _may_be_starting(self, process: dict[str, Any]) -> bool:
         child = _children.get(process["pid"])
@@ -130,8 +131,7 @@ class Run:
 
     def cause(self) -> str:
         """Say why the run failed, in a sentence."""
-        process = self._record().get("process")
-        last = self._last_event(process["events_from"]) if process else None
+        last = self._last_event(self._record().get("process"))
         if last and last["event"] == "failed":
             return str(last["message"])
         if shutil.disk_usage(self.folder).free < 2**20:
@@ -155,8 +155,9 @@ class Run:
         whole = data[: data.rfind(b"\n") + 1]
         return [event for line in whole.splitlines() if (event := _parse(line))], since + len(whole)
 
-    def _last_event(self, since: int) -> dict[str, Any] | None:
-        """Return the last event after byte ``since``."""
+    def _last_event(self, process: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return the last event since ``process`` was started; since ever where it was from a terminal."""
+        since = process["events_from"] if process else 0
         size = self.events_file.stat().st_size if self.events_file.exists() else 0
         events, _ = self.read_events(max(since, size - LAST_EVENT_BYTES))
         return events[-1] if events else None
@@ -169,6 +170,16 @@ class Run:
                 return stream.read().decode("utf-8", "replace").splitlines()[-count:]
         except FileNotFoundError:
             return []
+
+    def take_model_in(self) -> Model:
+        """Copy the finished model into the user's own models, once, and return it there.
+
+        Raises ModelError when another one has its name meanwhile.
+        """
+        own = Model(user_folder() / self.name / self.weights.name)
+        if own.card_file.is_file() and own.card.sha256 == Model(self.weights).card.sha256:
+            return own
+        return import_model(self.weights)[0]
 
     def start(self, python: str | Path = sys.executable) -> None:
         """Start, or resume, in a process of its own that outlives this one.

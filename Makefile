@@ -18,6 +18,7 @@ lint: .venv/.development
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python Testing/pythonqt_lint.py
 
 bench: .venv/.development ## figures on the real studies in CLAIM_DATA; tables and pictures in build/bench
 	@test -d "$(CLAIM_DATA)/emidec" || { echo "Set CLAIM_DATA to a folder that holds emidec/Case_P001 and so on."; exit 2; }

@@ -200,14 +200,14 @@ class Flicker:
 
     def __init__(self) -> None:
         self._timer = qt.QTimer()
-        self._timer.setInterval(FLICKER_MS)
+        self._timer.interval = FLICKER_MS
         self._timer.timeout.connect(self._turn)
         self._before = 1.0
 
     @property
     def running(self) -> bool:
         """Whether the volumes change places."""
-        return self._timer.isActive()
+        return self._timer.active
 
     def start(self) -> None:
         """Begin."""

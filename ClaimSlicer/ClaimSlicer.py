@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import typing
+from collections.abc import Callable
 from typing import Annotated
 
 import qt
@@ -90,11 +91,9 @@ class ClaimSlicerWidget(Panel):
 
         self.study = StudyBox(self.ui)
         self.model = ModelBox(self.ui)
-        self.lazy = {
-            "models": LazyBox(self.ui.modelsButton, "ClaimSlicerLib.models_box", "ModelsBox"),
-            "training": LazyBox(self.ui.trainingButton, "ClaimSlicerLib.training", "TrainingBox"),
-            "doctor": LazyBox(self.ui.doctorButton, "ClaimSlicerLib.doctor_box", "DoctorBox"),
-        }
+        self.networks = LazyBox(self.ui.modelsButton, self.make_networks)
+        self.training = LazyBox(self.ui.trainingButton, self.make_training)
+        self.doctor = LazyBox(self.ui.doctorButton, self.make_doctor)
         self.ui.smileButton.clicked.connect(lambda *_: self.go_on("SMILEModule"))
         self.ui.segmentationButton.clicked.connect(lambda *_: self.go_on("SegmentationModule"))
 
@@ -123,8 +122,28 @@ class ClaimSlicerWidget(Panel):
     def cleanup(self) -> None:
         """End what runs for the panel."""
         Panel.cleanup(self)
-        for lazy in self.lazy.values():
-            lazy.stop()
+        for box in (self.networks, self.training, self.doctor):
+            box.close()
+
+    def make_networks(self, layout):
+        """Make the contents of the box Networks."""
+        from ClaimSlicerLib.models_box import ModelsBox
+
+        return ModelsBox(layout)
+
+    def make_training(self, layout):
+        """Make the contents of the box Training; a network that is taken in from there is listed at once."""
+        from ClaimSlicerLib.training import TrainingBox
+
+        return TrainingBox(
+            layout, lambda _kind, name: self.networks.contents and self.networks.contents.fill(name)
+        )
+
+    def make_doctor(self, layout):
+        """Make the contents of the box Installation."""
+        from ClaimSlicerLib.doctor_box import DoctorBox
+
+        return DoctorBox(layout)
 
     def go_on(self, module_name: str) -> None:
         """Open another module with the same study."""
@@ -136,34 +155,29 @@ class ClaimSlicerWidget(Panel):
 
 
 class LazyBox:
-    """A collapsible box whose contents are made when it is first opened."""
+    """A collapsible box whose contents are made, with its layout, when it is first opened."""
 
-    def __init__(self, button, module_name: str, class_name: str) -> None:
+    def __init__(self, button, make: Callable) -> None:
         self.contents = None
         self._button = button
-        self._where = (module_name, class_name)
+        self._make = make
         button.contentsCollapsed.connect(self._on_collapsed)
 
     def _on_collapsed(self, collapsed: bool) -> None:
-        if collapsed or self.contents is not None:
-            return
-        # Qt is still opening the box.
-        qt.QTimer.singleShot(0, self.open)
+        if not collapsed and self.contents is None:
+            # Qt is still opening the box.
+            qt.QTimer.singleShot(0, self.open)
 
     def open(self) -> None:
         """Make the contents."""
-        import importlib
-
         with slicer.util.tryWithErrorDisplay(_("The box could not be opened.")):
             if self.contents is None:
-                module_name, class_name = self._where
-                make = getattr(importlib.import_module(module_name), class_name)
-                self.contents = make(self._button.layout())
+                self.contents = self._make(self._button.layout())
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End what runs in the box."""
         if self.contents is not None:
-            self.contents.stop()
+            self.contents.close()
 
 
 class ClaimSlicerTest(ScriptedLoadableModuleTest):

@@ -27,7 +27,7 @@ class ModelBox:
         self._wanted = False
         self.bullseye = BullseyeWidget()
         self.bullseye.selectable = False
-        self.bullseye.minimumHeight = 280
+        self.bullseye.minimumHeight = 320
         ui.bullseyeLayout.addWidget(self.bullseye)
         self.model = AhaModel(geometry_worker(), self._updated, self._problem)
         self._updated(None)
@@ -64,7 +64,8 @@ class ModelBox:
             return
         self._wanted = False
         numbers = ({int(k): ml for k, ml in result[name].items()} for name in ("segment_ml", "existing_ml"))
-        self.bullseye.setFace(segments_face(*numbers))
+        title = _("Wall and (scar) in ml") if result["infarct_ml"] else _("Wall in ml")
+        self.bullseye.setFace(segments_face(*numbers, title=title))
         self._say(self._findings(result))
         self._display()
 

@@ -13,6 +13,8 @@ from claimslicer.errors import ClaimError
 REQUIREMENTS = Path(__file__).parent.parent / "Resources" / "ClaimSlicer-requirements.txt"
 SLICERS_OWN = ("numpy", "scipy", "SimpleITK", "vtk", "pydicom")
 """Packages that Slicer brings and that pip must leave as they are."""
+CHOSEN_FOR_THIS_COMPUTER = ("torch", "torchvision")
+"""Packages of which a build was chosen for this computer's graphics card: pip must not take another."""
 TORCH = ">=2.4"
 
 
@@ -23,16 +25,20 @@ def ensure_packages() -> None:
     user declines the other packages.
     """
     if importlib.util.find_spec("torch") is None:
-        _install_torch()
+        install_torch()
     with tempfile.TemporaryDirectory(prefix="claim-") as folder:
-        constraints = Path(folder) / "constraints.txt"
-        constraints.write_text("\n".join(_pins()) + "\n", encoding="utf-8")
         slicer.packaging.pip_ensure(
-            slicer.packaging.load_requirements(REQUIREMENTS), constraints=constraints, requester="CLAIM"
+            slicer.packaging.load_requirements(REQUIREMENTS),
+            constraints=write_constraints(Path(folder)),
+            requester="CLAIM",
         )
 
 
-def _install_torch() -> None:
+def install_torch() -> None:
+    """Let Slicer's extension PyTorch install the build that suits this computer; it asks the user first.
+
+    Raises :class:`ClaimError` when the extension isn't there or the user declines.
+    """
     try:
         import PyTorchUtils
     except ModuleNotFoundError as error:
@@ -46,11 +52,14 @@ def _install_torch() -> None:
         raise ClaimError("PyTorch was not installed: press the button again when you want to install it.")
 
 
-def _pins() -> list[str]:
+def write_constraints(folder: Path) -> Path:
+    """Write the file that keeps pip from replacing what Slicer and this computer need as it is."""
     pins = []
-    for name in SLICERS_OWN:
+    for name in (*SLICERS_OWN, *CHOSEN_FOR_THIS_COMPUTER):
         try:
             pins.append(f"{name}=={importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
-            continue  # Slicer built it in without pip's records, so pip can't replace it either.
-    return pins
+            continue  # not there, or built in by Slicer without pip's records and so out of its reach
+    file = folder / "constraints.txt"
+    file.write_text("\n".join(pins) + "\n", encoding="utf-8")
+    return file

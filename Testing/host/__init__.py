@@ -16,7 +16,7 @@ class NotInHostError(NotImplementedError):
 
 
 def _keep_none_alive() -> None:
-    """Give None references to spare: before Python 3.12 it is counted, and PySide6 6.12 takes it for immortal.
+    """Give None references to spare: before Python 3.12 it is counted, and PySide6 takes it for immortal.
 
     Each of its functions that returns nothing gives one reference too many back; after some ten thousand
     calls, a few hundred repaints, the interpreter ends itself.

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from claimslicer.anatomy import build_frame
-from claimslicer.labels import ScarLabel, scar_of_labels
+from claimslicer.labels import Label, ScarLabel, myocardium_mask, scar_of_labels
 from claimslicer.smile import ScarSpec, generate_scar
+from claimslicer.smile.lesion import border_zone
 from claimslicer.studies import read_study
 from claimslicer.studies.phantom import PhantomSettings, make_phantom
 from claimslicer.studies.provenance import make_recipe
 from claimslicer.worker.context import Context
 from claimslicer.worker.messages import study_values
 from claimslicer.worker.tasks import find_task
-from claimslicer.worker.tasks.synthesis import border_zone
 
 
 @pytest.fixture(scope="module")
@@ -28,23 +28,34 @@ def mask(study):
     return generate_scar(spec, frame, scar_of_labels(study.labels))
 
 
-def specification(mask) -> dict:
-    return {"spec": mask.spec.to_dict(), "insertions": None, "rule": "septal"}
-
-
-def test_the_border_zone_is_made_again_from_what_smile_asked(study, mask):
+def test_the_border_zone_of_a_mask_is_that_of_the_scar_it_came_from(study, mask):
     assert ((mask.intensity > 0) & (mask.intensity < 1)).any()
-    again = border_zone(study, mask.labels, specification(mask))
-    np.testing.assert_array_equal(again, mask.intensity)
+    again = border_zone(mask.labels, study.labels, study.geometry, mask.spec.border_zone_mm)
+    np.testing.assert_allclose(again, mask.intensity, atol=1e-6)
 
 
-def test_a_scar_that_was_edited_has_no_border_zone(study, mask):
+def test_an_edited_mask_has_its_rim_where_it_was_cut(study, mask):
+    slices = np.flatnonzero(mask.labels.any((1, 2)))
     edited = mask.labels.copy()
-    edited[tuple(np.argwhere(edited == ScarLabel.SCAR)[0])] = ScarLabel.NONE
-    assert border_zone(study, edited, specification(mask)) is None
+    edited[:, :, : int(np.argwhere(edited)[:, 2].mean())] = ScarLabel.NONE
+    rim = border_zone(edited, study.labels, study.geometry, 3.0)
+    whole = border_zone(mask.labels, study.labels, study.geometry, 3.0)
+    assert len(slices) > 1
+    assert (rim[edited > 0] <= whole[edited > 0]).all()
+    assert (rim[edited > 0] < whole[edited > 0]).any()
+    assert not rim[edited == 0].any()
 
 
-def test_synthesis_tells_border_and_scar_level(study, mask):
+def test_without_width_the_edge_is_hard_and_old_scar_has_no_rim(study, mask):
+    hard = border_zone(mask.labels, study.labels, study.geometry, 0.0)
+    np.testing.assert_array_equal(hard, mask.labels > 0)
+    labels = np.where(mask.labels > 0, Label.INFARCT, study.labels)
+    everything = np.where(myocardium_mask(labels), ScarLabel.SCAR, ScarLabel.NONE)
+    soft = border_zone(everything, labels, study.geometry, 3.0)
+    np.testing.assert_array_equal(soft, everything > 0)
+
+
+def test_synthesis_paints_the_border_and_tells_the_scar_level(study, mask):
     asked = {
         "study": study_values(study),
         "scar": mask.labels,
@@ -55,8 +66,7 @@ def test_synthesis_tells_border_and_scar_level(study, mask):
     }
     synthesize = find_task("synthesize")
     hard = synthesize(Context(), asked)
-    soft = synthesize(Context(), {**asked, "specification": specification(mask)})
-    assert (hard["border"], soft["border"]) == (False, True)
+    soft = synthesize(Context(), {**asked, "border_zone_mm": 3.0})
     at = (mask.intensity > 0) & (mask.intensity < 1)
     assert np.abs(soft["differences"][0][at]).mean() < np.abs(hard["differences"][0][at]).mean()
     settings = hard["recipes"][0]["settings"]

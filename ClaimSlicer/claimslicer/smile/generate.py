@@ -11,7 +11,7 @@ from claimslicer.anatomy.frame import LVFrame
 from claimslicer.errors import SpecificationError
 from claimslicer.labels import ScarLabel
 from claimslicer.smile.bed import Bed
-from claimslicer.smile.lesion import intensity_of, mvo_core
+from claimslicer.smile.lesion import in_plane_mm, intensity_of, mvo_core
 from claimslicer.smile.patterns import PATTERNS
 from claimslicer.smile.spec import ScarSpec
 from claimslicer.smile.wall import Wall, distance_mm, wall_of
@@ -62,8 +62,7 @@ def generate_scar(spec: ScarSpec, frame: LVFrame, existing: np.ndarray | None = 
     cannot hold the asked volume, and when ``existing`` does not fit the frame.
     """
     voxel_ml = frame.geometry.voxel_volume_ml
-    # The larger spacing inside a slice: slices are thicker than that.
-    voxel_mm = sorted(frame.geometry.spacing)[1]
+    voxel_mm = in_plane_mm(frame.geometry)
     wall = wall_of(frame)
     taken = _existing_points(existing, frame, wall)
     candidates = _candidates(spec, wall, taken)
@@ -78,7 +77,7 @@ def generate_scar(spec: ScarSpec, frame: LVFrame, existing: np.ndarray | None = 
     added = np.zeros(labels.shape, bool)
     at = tuple(scar.index.T)
     labels[at] = np.where(mvo, ScarLabel.MVO, ScarLabel.SCAR)
-    intensity[at] = intensity_of(spec, depth_mm, mvo, voxel_mm)
+    intensity[at] = intensity_of(spec.border_zone_mm, depth_mm, mvo, voxel_mm)
     added[at] = True
     return ScarMask(spec, frame.geometry, labels, intensity, added)
 

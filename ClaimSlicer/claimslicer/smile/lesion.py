@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from claimslicer.labels import ScarLabel, infarct_mask, myocardium_mask
 from claimslicer.smile.fields import Draws, Stream, random_field
 from claimslicer.smile.wall import Wall
+from claimslicer.studies.geometry import Geometry
 
 if TYPE_CHECKING:
     from claimslicer.smile.spec import ScarSpec
@@ -33,12 +35,41 @@ def mvo_core(spec: ScarSpec, scar: Wall, depth_mm: np.ndarray, voxel_mm: float) 
     return core
 
 
-def intensity_of(spec: ScarSpec, depth_mm: np.ndarray, mvo: np.ndarray, voxel_mm: float) -> np.ndarray:
+def intensity_of(border_zone_mm: float, depth_mm: np.ndarray, mvo: np.ndarray, voxel_mm: float) -> np.ndarray:
     """Return how far (N,) each point is scar: rising through the border zone to 1 in the core and in MVO.
 
     The scar's edge lies half a voxel outside the centres of its outermost voxels, so these have some of it.
     """
-    if spec.border_zone_mm == 0:
+    if border_zone_mm == 0:
         return np.ones(len(depth_mm), np.float32)
-    rising = (depth_mm - voxel_mm / 2.0) / spec.border_zone_mm
+    rising = (depth_mm - voxel_mm / 2.0) / border_zone_mm
     return np.where(mvo, 1.0, np.clip(rising, 0.0, 1.0)).astype(np.float32)
+
+
+def border_zone(
+    scar: np.ndarray, labels: np.ndarray, geometry: Geometry, border_zone_mm: float
+) -> np.ndarray:
+    """Return how far (0–1, float32) each voxel of a drawn ``scar`` is scar: its rim beside viable wall less.
+
+    ``scar`` (:class:`ScarLabel`) and ``labels`` (:class:`Label`) are ``(z, y, x)``; scar that the labels have
+    already is neither rim nor viable wall. For a scar made by :func:`generate_scar` it is the same intensity.
+    """
+    from scipy.spatial import cKDTree
+
+    present = infarct_mask(labels)
+    new = (scar != ScarLabel.NONE) & ~present
+    viable = myocardium_mask(labels) & ~present & ~new
+    at = np.argwhere(new)
+    depth_mm = np.full(len(at), np.inf)
+    if viable.any():
+        rim = cKDTree(geometry.index_to_physical(np.argwhere(viable)))
+        depth_mm, _ = rim.query(geometry.index_to_physical(at))
+    intensity = (scar != ScarLabel.NONE).astype(np.float32)
+    mvo = scar[new] == ScarLabel.MVO
+    intensity[new] = intensity_of(border_zone_mm, depth_mm, mvo, in_plane_mm(geometry))
+    return intensity
+
+
+def in_plane_mm(geometry: Geometry) -> float:
+    """Return the larger spacing inside a slice: slices are thicker than that."""
+    return sorted(geometry.spacing)[1]

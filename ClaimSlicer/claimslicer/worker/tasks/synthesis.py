@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from claimslicer.events import PartEvents
-from claimslicer.labels import ScarLabel, scar_of_labels
-from claimslicer.smile import ScarSpec, generate_scar
-from claimslicer.studies import Study
+from claimslicer.labels import ScarLabel
+from claimslicer.smile.lesion import border_zone
 from claimslicer.synthesis import SynthesisResult
 from claimslicer.synthesis import synthesize as paint
 from claimslicer.worker.context import Context
 from claimslicer.worker.messages import study_from
-from claimslicer.worker.tasks.anatomy import frame_of, labels_of
+from claimslicer.worker.tasks.anatomy import labels_of
 
 OPTIONS = (
     "intensity",
@@ -31,16 +30,16 @@ OPTIONS = (
 def synthesize(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Paint ``scar`` into ``study`` once for each of ``seeds``.
 
-    The options are those of :func:`claimslicer.synthesis.synthesize`. ``specification``, what SMILE made the
-    scar from (``spec`` and the arguments of a frame), gives the border zone where ``scar`` is still as it was
-    made; ``border`` in the result says whether there is one. ``scar_levels`` are mean grey levels of the scar
-    in SDs above the remote myocardium's mean.
+    The options are those of :func:`claimslicer.synthesis.synthesize`; ``border_zone_mm`` gives the scar a
+    border zone of that width, instead of ``intensity``. ``scar_levels`` in the result are mean grey levels of
+    the scar, in SDs above the remote myocardium's mean.
     """
     study = study_from(arguments["study"])
     labels, seeds = labels_of(study), arguments["seeds"]
     options = {name: arguments[name] for name in OPTIONS if name in arguments}
-    if arguments.get("specification") is not None:
-        options["intensity"] = border_zone(study, arguments["scar"], arguments["specification"])
+    if "border_zone_mm" in arguments:
+        width_mm = arguments["border_zone_mm"]
+        options["intensity"] = border_zone(arguments["scar"], labels, study.geometry, width_mm)
     context.events.progress("painting", 0.0, "loading the network")
     results = []
     for index, seed in enumerate(seeds):
@@ -51,15 +50,7 @@ def synthesize(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]
         "differences": [result.difference for result in results],
         "recipes": [result.recipe for result in results],
         "scar_levels": [_scar_level(result, arguments["scar"]) for result in results],
-        "border": options.get("intensity") is not None,
     }
-
-
-def border_zone(study: Study, scar: np.ndarray, specification: Mapping[str, Any]) -> np.ndarray | None:
-    """Make the intensity of SMILE's scar again; None when ``scar`` isn't what the specification gives."""
-    frame = frame_of(study, specification)
-    mask = generate_scar(ScarSpec.from_dict(specification["spec"]), frame, scar_of_labels(labels_of(study)))
-    return mask.intensity if np.array_equal(mask.labels, scar) else None
 
 
 def _scar_level(result: SynthesisResult, scar: np.ndarray) -> float:

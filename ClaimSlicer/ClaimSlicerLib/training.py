@@ -52,7 +52,7 @@ class TrainingBox:
         parent_layout.addWidget(top)
         self.top = top
         self.ui = slicer.util.childWidgetVariables(top)
-        self.needs: Needs | None = None
+        self._needs: Needs | None = None
         self._checked: dict[str, str] = {}
         self._worker: Worker | None = None
         self.checking = JobDisplay(
@@ -106,6 +106,11 @@ class TrainingBox:
         chosen = {name: chosen_data(getattr(self.ui, f"{name}Box")) for name in ("kind", "preset", "device")}
         return {**chosen, "data": self.ui.dataEdit.text.strip(), "runs_folder": self.ui.runsEdit.text.strip()}
 
+    @property
+    def needs(self) -> Needs | None:
+        """What the check found, while it holds for what is chosen now."""
+        return self._needs if self._checked == self.choices() else None
+
     def missing(self) -> str:
         """Say what keeps Start off; empty when nothing does."""
         if not self.ui.dataEdit.text.strip():
@@ -122,8 +127,6 @@ class TrainingBox:
 
     def _update(self, *_args) -> None:
         chosen = self.choices()
-        if chosen != self._checked and not self.checking.running:
-            self.needs = None
         self.ui.presetBox.toolTip = _(preset_description(chosen["kind"], chosen["preset"]))
         self.ui.checkButton.enabled = bool(chosen["data"]) and not self.checking.running
         missing = self.missing()
@@ -179,12 +182,12 @@ class TrainingBox:
             if self._worker is not None:
                 self._worker.close()
             self._worker, chosen = Worker(name="needs"), self.choices()
-            self.needs, self._checked = None, chosen
+            self._needs, self._checked = None, chosen
             self._remember()
             self.checking.start(self._worker, "training_needs", chosen, self._measured)
 
     def _measured(self, result: dict) -> str:
-        self.needs = Needs.from_dict(result)
+        self._needs = Needs.from_dict(result)
         return ""
 
     def _check_changed(self) -> None:

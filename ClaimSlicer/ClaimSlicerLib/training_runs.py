@@ -66,7 +66,6 @@ class RunsView:
         ui.sampleSlider.valueChanged.connect(self._show_sample)
         self._timer = qt.QTimer()
         self._timer.timeout.connect(self._look)
-        self._timer.start(LOOK_MS)
 
     def close(self) -> None:
         """Stop looking."""
@@ -165,10 +164,12 @@ class RunsView:
 
     def refresh(self) -> None:
         """Show how all runs stand, and what is new of the chosen one."""
+        self._timer.stop()  # what can't be read is said once, not every second
         with slicer.util.tryWithErrorDisplay(_("The runs can't be read.")):
             self._show_states()
             if self.run is not None:
                 self._read()
+            self._timer.start(LOOK_MS)
 
     def _read(self) -> None:
         """Take in the events that are new; a long history is taken in pieces, so that Slicer stays free."""

@@ -61,7 +61,9 @@ class MessageBox(QtWidgets.QMessageBox):
         detail, icon = QtWidgets.QMessageBox.detailedText(self), QtWidgets.QMessageBox.icon(self)
         text = QtWidgets.QMessageBox.text(self)
         DIALOGS.shown.append(Message(text, icon, detail))
-        buttons = self.buttons()
+        # "Show details…" is no answer.
+        action = QtWidgets.QMessageBox.ButtonRole.ActionRole
+        buttons = [button for button in self.buttons() if self.buttonRole(button) != action]
         if len(buttons) <= 1:
             return self.standardButton(buttons[0]) if buttons else QtWidgets.QMessageBox.StandardButton.Ok
         return DIALOGS.answer(text)

@@ -47,8 +47,9 @@ def test_without_points_there_are_only_steps():
     assert drawn.x_ticks[0] == (40.0, "0")
 
 
-def test_a_level_curve_has_an_axis_too():
-    drawn = chart("Loss", [Series("a", [(0, 0.5), (10, 0.5)], "#000000")], BOX, 10)
+@pytest.mark.parametrize("second", [0.5, 0.5 + 1e-16, 0.5 - 1e-15])
+def test_a_level_curve_has_an_axis_too(second):
+    drawn = chart("Loss", [Series("a", [(0, 0.5), (10, second)], "#000000")], BOX, 10)
     assert len(drawn.y_ticks) >= 2
     assert len({text for _, text in drawn.y_ticks}) == len(drawn.y_ticks)
 

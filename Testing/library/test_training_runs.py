@@ -305,3 +305,9 @@ def test_a_resumed_runs_steps_count_once():
     assert history.seconds_left() == 160.0
     smooth = dataclasses.replace(history, loss=[(step, 5.0) for step in range(50)]).smooth_loss()
     assert all(value == pytest.approx(5.0) for _, value in smooth)
+
+
+def test_an_event_of_another_version_is_noted():
+    history = History()
+    assert history.add([{"event": "metrics", "step": 3}, {"event": "unheard of"}])
+    assert "metrics" in history.note

@@ -24,6 +24,7 @@ def load(name: str, path: Path):
 
 
 load("cmake_lists", TESTING / "cmake_lists.py")
+load("training_cohort", TESTING / "library" / "training_cohort.py")
 load("host", TESTING / "host" / "__init__.py")
 
 NEEDED = {"slicer": "slicer-core", "PySide6": "PySide6-Essentials"}
@@ -35,8 +36,9 @@ HOST_TESTS = (
     "test_loading.py",
     "test_mrml.py",
     "test_worker.py",
+    "test_training.py",
 )
-collect_ignore = [*HOST_TESTS, "test_pythonqt.py"] if MISSING else []
+collect_ignore = [*HOST_TESTS, "test_pythonqt.py", "test_imports.py"] if MISSING else []
 if not MISSING:
     load("pythonqt_lint", TESTING / "pythonqt_lint.py")
     from host import application

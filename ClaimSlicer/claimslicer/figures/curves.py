@@ -92,7 +92,9 @@ def chart(
 
 def round_ticks(low: float, high: float, count: int) -> list[float]:
     """Return about ``count`` round numbers, equally far apart, the outer ones at or beyond low and high."""
-    span = high - low if high > low else max(abs(high), 1.0) * 0.1
+    # A level curve has an axis too, and so has one whose values differ by rounding alone.
+    level = high - low <= 1e-9 * max(abs(low), abs(high))
+    span = max(abs(high), 1.0) * 0.1 if level else high - low
     rough = span / count
     size = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * size for factor in _ROUND if factor * size >= rough * 0.999)

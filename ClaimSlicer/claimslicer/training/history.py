@@ -35,8 +35,11 @@ class History:
         for event in events:
             told = True
             take = getattr(self, f"_on_{event['event']}", None)
-            if take is not None:
-                take(event)
+            try:
+                if take is not None:
+                    take(event)
+            except (KeyError, TypeError, ValueError):
+                self.note = f"An event '{event['event']}' is not as this version writes it"
         return told
 
     def seconds_left(self) -> float | None:
@@ -62,7 +65,7 @@ class History:
     def _on_training(self, event: dict[str, Any]) -> None:
         """A process begins, or goes on from a checkpoint: what came after that checkpoint is done again."""
         self.step, self.steps, self.device = event["step"], event["steps"], event["device"]
-        self.stage, self.fraction = "training", self.step / self.steps
+        self.stage, self.fraction = "training", self.step / max(self.steps, 1)
         curves = [self.loss, self.seconds_per_step, *self.validation.values()]
         for curve in curves:
             while curve and curve[-1][0] > self.step:
@@ -84,7 +87,7 @@ class History:
         self.samples[event["step"]] = event["file"]
 
     def _on_no_sample(self, event: dict[str, Any]) -> None:
-        self.note = f"No sample pictures: {event['reason']}."
+        self.note = f"No sample pictures: {event['reason']}"
 
     def _on_skipped(self, event: dict[str, Any]) -> None:
         self.note = str(event.get("reason", ""))

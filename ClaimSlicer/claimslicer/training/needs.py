@@ -23,6 +23,8 @@ MEASURING_SECONDS = 12.0
 """No further piece is begun after this."""
 SLOWER = 1.25
 """The upper end of the time over the slowest piece: other programs want their share too."""
+READING_SHARE = 0.3
+"""Of the check, as its progress tells."""
 FEW_STUDIES = 20
 PICTURE_BYTES = 200_000
 GB, MB = 1e9, 1e6
@@ -90,7 +92,10 @@ class Needs:
         low, high = self.seconds
         rows = [
             ("Patients", "; ".join(parts)),
-            ("Time", f"{span_text(low, high)} for {self.steps} steps on {self.device}, as fast as just now"),
+            (
+                "Time",
+                f"{span_text(low, high)} for {self.steps} steps on {self.device}, at the pace just measured",
+            ),
             ("Memory", f"{size_text(self.memory)} of {size_text(self.memory_free)} free"),
         ]
         if self.device_memory:
@@ -117,15 +122,16 @@ def measure_needs(
     parts = trainable(kind).load()
     began = time.monotonic()
     with _Peak() as peak, tempfile.TemporaryDirectory(prefix="claim-needs-") as temporary:
-        cohort, left_unread = _read(Path(data), events)
+        cohort, left_unread = _read(Path(data), _Part(events, 0.0, READING_SHARE))
         reading = time.monotonic() - began
         file = Path(temporary) / "config.yaml"
         place = f"cache: none.npz\nout: .\ndevice: {device}\n"
         file.write_text(preset_text(kind, preset) + settings + place, encoding="utf-8")
         config = parts.config.from_yaml(file)
-        events.progress("measuring", 0.0, "a few steps")
+        measuring = _Part(events, READING_SHARE, 1.0)
+        measuring.progress("measuring", 0.0, "taking a few steps")
         trainer = parts.trainer(config, cohort)
-        pace = _pace(trainer, events)
+        pace = _pace(trainer, measuring)
         before = time.monotonic()
         trainer.validate(trainer.model)
         trainer.sample(trainer.model)
@@ -135,7 +141,7 @@ def measure_needs(
     low, high = (reading + config.steps * seconds + rounds * validating for seconds in (min(pace), max(pace)))
     images = sum(study.image.nbytes + study.labels.nbytes for study in cohort.studies)
     device_memory, device_free = _device_memory(trainer.model)
-    events.progress("measuring", 1.0, "done")
+    measuring.progress("measuring", 1.0, "done")
     return Needs(
         studies={part: len(cohort.part(part)) for part in ("training", "validation")} | {"test": left_unread},
         with_infarct={part: _with_infarct(cohort.part(part)) for part in ("training", "validation")},
@@ -162,6 +168,23 @@ def _read(data: Path, events: Events) -> tuple[Cohort, int]:
 
 def _with_infarct(studies: list[CachedStudy]) -> int:
     return sum(study.has_infarct for study in studies)
+
+
+class _Part:
+    """Passes progress on as a part of one way from 0 to 1."""
+
+    def __init__(self, events: Events, first: float, last: float) -> None:
+        self._events, self._first, self._last = events, first, last
+
+    def progress(self, stage: str, fraction: float, message: str = "") -> None:
+        """Pass it on."""
+        self._events.progress(
+            "checking", self._first + fraction * (self._last - self._first), message or stage
+        )
+
+    def emit(self, kind: str, **values: Any) -> None:
+        """Pass it on."""
+        self._events.emit(kind, **values)
 
 
 class _Paces:
@@ -250,6 +273,7 @@ def size_text(count: int) -> str:
 
 
 def span_text(low: float, high: float) -> str:
-    """Return a span of seconds for people, in the unit that fits: '40–60 min'."""
+    """Return a span of seconds for people, in the unit that fits: '40–60 min', 'about 2 min'."""
     unit, seconds, digits = next(row for row in _SPANS if high < row[1] * 120 or row[0] == "h")
-    return f"{low / seconds:.{digits}f}–{high / seconds:.{digits}f} {unit}"
+    first, last = f"{low / seconds:.{digits}f}", f"{high / seconds:.{digits}f}"
+    return f"about {last} {unit}" if first == last else f"{first}–{last} {unit}"

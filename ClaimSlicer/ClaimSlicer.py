@@ -9,7 +9,7 @@ from typing import Annotated
 import qt
 import slicer
 from ClaimSlicerLib.panel import Panel
-from ClaimSlicerLib.rule import Rule, SliceOrder
+from ClaimSlicerLib.rule import Content, Rule, SliceOrder
 from ClaimSlicerLib.wrapped import wrapped
 from slicer import (
     vtkMRMLLabelMapVolumeNode,
@@ -63,6 +63,7 @@ class ClaimSlicerParameterNode:
     order: SliceOrder
     aha: vtkMRMLSegmentationNode
     wall: vtkMRMLModelNode
+    content: Content
     overlay: bool = True
     overlayOpacity: Annotated[float, WithinRange(0.0, 100.0)] = 40.0  # noqa: N815
     surface: bool = True

@@ -18,6 +18,7 @@ from ClaimSlicerLib import aha_surface, insertion_points
 from ClaimSlicerLib.made import made_for, mark_made
 from ClaimSlicerLib.mrml import add_segmentation, update_segmentation, volume_study
 from ClaimSlicerLib.segments import AHA_STYLES
+from ClaimSlicerLib.views import show_volume
 from ClaimSlicerLib.worker import Latest, Worker
 
 KIND = "aha"
@@ -244,7 +245,7 @@ class AhaModel(VTKObservationMixin):
         if self._result is None or (self._parameters.wall is None and not self._asked):
             return
         segments = self._result["segments"]
-        self._asked = False
+        first, self._asked = self._asked, False
         self._voxel = result["voxel"]
         self._placing = True
         self._parameters.wall = aha_surface.show_surface(
@@ -256,6 +257,8 @@ class AhaModel(VTKObservationMixin):
         )
         self._placing = False
         self._on_update(self._result)
+        if first:
+            look_at(self._parameters.volume)
 
 
 def _add_segments(segments: np.ndarray, volume: slicer.vtkMRMLScalarVolumeNode) -> vtkMRMLSegmentationNode:
@@ -266,3 +269,14 @@ def _add_segments(segments: np.ndarray, volume: slicer.vtkMRMLScalarVolumeNode) 
     node = add_segmentation(segments, volume, _("AHA-17 of {name}").format(name=volume.GetName()), AHA_STYLES)
     mark_made(node, KIND, volume)
     return node
+
+
+def look_at(volume: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """Show the study whose model has just come into the scene, where no slice view shows it yet."""
+    manager = slicer.app.layoutManager()
+    if manager is None:  # Slicer without a main window has no views
+        return
+    layers = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    if volume.GetID() not in [layer.GetBackgroundVolumeID() for layer in layers]:
+        show_volume(volume)
+    manager.resetThreeDViews()

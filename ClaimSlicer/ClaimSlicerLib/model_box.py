@@ -6,12 +6,13 @@ from typing import Any
 
 import slicer
 from claimslicer.errors import ClaimError
-from claimslicer.figures.face import empty_face, segments_face
+from claimslicer.figures.face import empty_face, segments_face, volume_face
 from slicer.i18n import tr as _
 
 from ClaimSlicerLib import insertion_points
 from ClaimSlicerLib.aha_overlay import AhaModel
 from ClaimSlicerLib.bullseye import BullseyeWidget
+from ClaimSlicerLib.rule import Content
 from ClaimSlicerLib.worker import geometry_worker
 
 PROBLEM_STYLE = "color: #c0392b;"
@@ -25,9 +26,11 @@ class ModelBox:
         self._parameters = None
         self._displayed: dict[str, Any] = {}
         self._wanted = False
+        self._result: dict | None = None
         self.bullseye = BullseyeWidget()
         self.bullseye.selectable = False
-        self.bullseye.minimumHeight = 320
+        self.bullseye.minimumHeight = 280
+        self.bullseye.segmentHovered.connect(self._hovered)
         ui.bullseyeLayout.addWidget(self.bullseye)
         self.model = AhaModel(geometry_worker(), self._updated, self._problem)
         self._updated(None)
@@ -39,6 +42,7 @@ class ModelBox:
         self._parameters = parameters
         self.model.follow(parameters)
         self.ui.suggestButton.enabled = self.model.shown
+        self._show_face()
         self._display()
 
     def stop(self) -> None:
@@ -46,6 +50,7 @@ class ModelBox:
         self._wanted = False
         self._displayed = {}
         self.model.stop()
+        self._updated(None)
 
     def _show(self, *_args) -> None:
         with slicer.util.tryWithErrorDisplay(_("The AHA-17 model could not be made.")):
@@ -58,16 +63,30 @@ class ModelBox:
             self.model.suggest()
 
     def _updated(self, result: dict | None) -> None:
-        if result is None:
+        self._result = result
+        self._say("" if result is None else self._findings(result))
+        self._show_face()
+        if result is not None:
+            self._wanted = False
+            self._display()
+
+    def _show_face(self) -> None:
+        """Show what is asked for on the bull's-eye."""
+        if self._result is None or self._parameters is None:
             self.bullseye.setFace(empty_face())
-            self._say("")
             return
-        self._wanted = False
-        numbers = ({int(k): ml for k, ml in result[name].items()} for name in ("segment_ml", "existing_ml"))
-        title = _("Wall and (scar) in ml") if result["infarct_ml"] else _("Wall in ml")
-        self.bullseye.setFace(segments_face(*numbers, title=title))
-        self._say(self._findings(result))
-        self._display()
+        wall, scar = (
+            {int(k): ml for k, ml in self._result[name].items()} for name in ("segment_ml", "existing_ml")
+        )
+        if self._parameters.content is Content.WALL:
+            self.bullseye.setFace(segments_face(wall, scar))
+        else:
+            in_study = {k: ml for k, ml in scar.items() if wall[k]}
+            self.bullseye.setFace(volume_face(in_study, title="", quantity=_("Scar per segment")))
+
+    def _hovered(self, segment: int) -> None:
+        """Say under the bull's-eye what its tip says of the segment under the mouse."""
+        self.ui.hoverLabel.text = " · ".join(self.bullseye.face.tips.get(segment, "").splitlines())
 
     def _problem(self, error: Exception) -> None:
         """Say why the model stays as it was; aloud where the user has just asked for it."""

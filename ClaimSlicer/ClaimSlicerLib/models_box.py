@@ -15,7 +15,7 @@ from ClaimSlicerLib.job import JobDisplay
 from ClaimSlicerLib.resources import load_ui
 from ClaimSlicerLib.worker import Worker
 
-COLUMNS = ("", _("Name"), _("Kind"), _("Version"), _("Size"), _("From"))
+COLUMNS = ("", _("Name"), _("Kind"), _("Size"), _("From"))
 MARKS = {"intact": ("✓", "#1e8449"), "damaged": ("✗", "#c0392b"), "unknown": ("?", "#7f8c8d")}
 """Mark and colour by what verifying said."""
 FILTER = _("Networks") + " (*.zip *.safetensors)"
@@ -160,12 +160,15 @@ class ModelsBox:
 
 
 def _texts(model: Model) -> tuple[str, ...]:
-    try:
-        version = model.card.version
-    except ModelError:
-        version = "–"
     origin = _("shipped") if model.shipped else _("yours")
-    return model.name, model.weights.stem, version, size_text(model.weights), origin
+    return f"{model.name} {_version(model)}", model.weights.stem, size_text(model.weights), origin
+
+
+def _version(model: Model) -> str:
+    try:
+        return model.card.version
+    except ModelError:  # the mark in front says so
+        return ""
 
 
 def size_text(path: Path) -> str:

@@ -32,3 +32,16 @@ class SliceOrder(enum.Enum):
         if self is SliceOrder.FOUND:
             return _("As found in the study")
         return _("First slice is apical") if self is SliceOrder.APEX_FIRST else _("First slice is basal")
+
+
+class Content(enum.Enum):
+    """What the bull's-eye of a study shows."""
+
+    WALL = "wall"
+    SCAR = "scar"
+
+    def label(self) -> str:
+        """Return what the user reads."""
+        if self is Content.WALL:
+            return _("Wall per segment, ml (striped: has scar)")
+        return _("Scar in the labels per segment, ml")

@@ -87,20 +87,17 @@ def segments_face(
     """Show the 17 segments in the colours of the AHA model, and in each the wall's ml where they are known.
 
     Segments that a study doesn't show (0 ml) are grey; those whose labels hold scar, ``existing_ml``, are
-    striped and say how much in brackets.
+    striped, and their tips say how much.
     """
     wall = _measured(volumes_ml or {})
     shown = [k for k in SEGMENTS if volumes_ml is None or wall.get(k)]
-    known = [k for k in shown if k in wall]
-    scar = {k: ml for k, ml in _measured(existing_ml or {}).items() if k in known and ml > 0}
+    scar = {k: ml for k, ml in _measured(existing_ml or {}).items() if k in shown and ml > 0}
     tips = {k: full_name(k) for k in SEGMENTS}
     if volumes_ml is not None:
         tips = {k: _scar_tip(k, wall.get(k, 0.0), 0.0, scar.get(k, 0.0)) for k in SEGMENTS}
     return Face(
         colours={k: aha_colour(k) for k in shown},
-        texts={
-            k: _millilitres(wall[k]) + (f" ({_millilitres(scar[k])})" if k in scar else "") for k in known
-        },
+        texts={k: _millilitres(wall[k]) for k in shown if k in wall},
         tips=tips,
         selected=frozenset(selected),
         outlined=frozenset(outlined),

@@ -206,6 +206,12 @@ class Lint(ast.NodeVisitor):
             elif writable is None and not own and name != "name":
                 self._add(target, f"{kind} has no property {name}, and takes no new attributes")
 
+    def visit_With(self, node: ast.With) -> None:
+        """Judge what a block is entered with."""
+        if any(self._type(item.context_expr) == "QPainter" for item in node.items):
+            self._add(node, "QPainter can't be entered: call end()")
+        self.generic_visit(node)
+
     def visit_Attribute(self, node: ast.Attribute) -> None:
         """Judge names of the module qt."""
         if qt_name(node) in ABSENT:
@@ -222,6 +228,10 @@ class Lint(ast.NodeVisitor):
                 self._add(node, "isinstance knows no base classes of Qt's: ask inherits('QWidget')")
         if qt_name(node.func) and node.keywords:
             self._add(node, f"{qt_name(node.func)} takes no keywords")
+        if isinstance(node.func, ast.Attribute) and node.func.attr in ("getRgb", "getRgbF", "getHsv"):
+            self._add(node, f"{node.func.attr} isn't there: red(), redF() and the like")
+        if ast.unparse(node).endswith("setBrush(qt.Qt.NoBrush)"):
+            self._add(node, "setBrush takes a brush: qt.QBrush()")
         if qt_name(node.func) == "QImage" and len(node.args) > 3:
             self._add(node, "an image from memory: QPixmap().loadFromData(bytes)")
         self.generic_visit(node)

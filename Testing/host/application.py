@@ -221,6 +221,8 @@ def start() -> None:
     python_slicer(folder)
     # PythonQt gives every object its name as an attribute.
     QtCore.QObject.name = property(lambda self: self.property("objectName"))
+    # PythonQt takes an empty layout for False, so slicer.util.childWidgetVariables leaves it out.
+    QtWidgets.QLayout.__bool__ = lambda self: self.count() > 0
     speak_pythonqt("slicer.util")
     sys.modules["qt"] = Qt("qt")
     sys.modules["ctk"] = ctk_module()
@@ -243,15 +245,19 @@ def start() -> None:
     slicer.app.startupCompleted.emit()
 
 
-def _load_all() -> None:
-    """Load the modules; one that can't be loaded is logged and missing, as in Slicer."""
+def prepare() -> None:
+    """Put each module's folder on the path, as in Slicer, and let its files speak PythonQt."""
     for name in MODULES:
-        # As with additional module paths: each module's folder is on the path.
         folder = REPOSITORY / name
         sys.path.append(str(folder))
         for file in folder.rglob("*.py"):
             if "claimslicer" not in file.relative_to(folder).parts:
                 speak_pythonqt(".".join(file.relative_to(folder).with_suffix("").parts))
+
+
+def _load_all() -> None:
+    """Load the modules; one that can't be loaded is logged and missing, as in Slicer."""
+    prepare()
     for name in MODULES:
         try:
             modules.load_module(REPOSITORY / name / f"{name}.py")

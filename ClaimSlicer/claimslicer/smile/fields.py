@@ -10,7 +10,6 @@ from __future__ import annotations
 from enum import IntEnum
 
 import numpy as np
-from scipy.special import ndtri
 
 from claimslicer.smile.wall import Wall
 
@@ -44,6 +43,8 @@ class Draws:
 
     def normal(self, *shape: int) -> np.ndarray:
         """Return standard normal numbers."""
+        from scipy.special import ndtri  # here, as Slicer imports this file when it starts
+
         return ndtri(self.uniform(*shape))
 
     def integer(self, low: int, high: int) -> int:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from claimslicer.anatomy.frame import LVFrame
 
@@ -61,6 +59,8 @@ class Wall:
 
     def label(self, members: np.ndarray) -> np.ndarray:
         """Return the number (N,) of the connected part (26 neighbours) of ``members`` (N, bool), or 0."""
+        from scipy import ndimage  # here, as Slicer imports this file when it starts
+
         numbered, _ = ndimage.label(self.to_grid(members), np.ones((3, 3, 3)))
         return self.from_grid(numbered)
 
@@ -94,6 +94,8 @@ def distance_mm(points: Wall, others: Wall) -> np.ndarray:
     """Return the distance (N,) in mm of each of N ``points`` to the nearest of ``others``; infinite if
     none.
     """
+    from scipy.spatial import cKDTree
+
     if others.size == 0:
         return np.full(points.size, np.inf)
     # One query per tree: a quick build pays more than a good tree.

@@ -1,7 +1,6 @@
 """The recipe of the CLAIM paper (Ramzan et al. 2025, section 2.2): a porous blob in each region."""
 
 import numpy as np
-from scipy import ndimage
 
 from claimslicer.smile.bed import Bed
 from claimslicer.smile.fields import Stream, random_field
@@ -20,6 +19,8 @@ def claim(bed: Bed) -> np.ndarray:
     Gaussian smoothing inside the wall. Unlike there, the smoothed blobs are a score, so what is asked for is
     obtained; islands are removed when the score is cut.
     """
+    from scipy import ndimage  # here, as Slicer imports this file when it starts
+
     merged = np.logical_or.reduce([_blob(bed, segment, fill) for segment, fill in bed.fill.items()])
     smooth = _smoothed_in_wall(bed, ndimage.binary_fill_holes(bed.wall.to_grid(merged), np.ones((1, 3, 3))))
     return smooth + TIE_BREAK * bed.irregularity
@@ -31,6 +32,8 @@ def _blob(bed: Bed, segment: int, fill: float) -> np.ndarray:
     Beyond the segment the blob is taken to go on, so erosion opens its pores and does not eat the wall's
     faces.
     """
+    from scipy import ndimage
+
     texture = bed.spec.texture
     draws = bed.draws(Stream.BLOB, segment)
     side = KERNELS[draws.integer(0, len(KERNELS) - 1)]
@@ -45,6 +48,8 @@ def _blob(bed: Bed, segment: int, fill: float) -> np.ndarray:
 
 def _smoothed_in_wall(bed: Bed, box: np.ndarray) -> np.ndarray:
     """Return ``box`` at the points, smoothed within its slices by weights that stop at the wall."""
+    from scipy import ndimage
+
     sigma = (0.0, SMOOTHING_VOXELS, SMOOTHING_VOXELS)
     wall = bed.wall.to_grid(np.ones(bed.wall.size))
     smooth = ndimage.gaussian_filter(box * wall, sigma, mode="constant")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import enum
+import json
+import random
 import typing
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +13,11 @@ import slicer
 from slicer import vtkMRMLLabelMapVolumeNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
-from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleTest
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+)
 
 try:
     import ClaimSlicerLib  # noqa: F401
@@ -21,10 +27,27 @@ except ModuleNotFoundError as error:
         "one, to the additional module paths."
     ) from error
 
-from claimslicer.studies import read_study, write_volume
-from ClaimSlicerLib.childwork import ChildLogic, ChildPanel, volume_by_id
-from ClaimSlicerLib.mrml import add_volume, scar_mask, show_like, volume_study
+import qt
+from claimslicer.errors import StudyError
+from claimslicer.smile import ScarSpec
+from claimslicer.worker.messages import study_values
+from ClaimSlicerLib import views
+from ClaimSlicerLib.choices import DEVICE_OPTIONS, Choice, ask_devices, model_options
+from ClaimSlicerLib.handover import go_to
+from ClaimSlicerLib.job import JobDisplay
+from ClaimSlicerLib.mrml import scar_mask, volume_study
+from ClaimSlicerLib.panel import Panel
+from ClaimSlicerLib.synthetic import recipe_of
+from ClaimSlicerLib.worker import geometry_worker, model_worker
 from ClaimSlicerLib.wrapped import wrapped
+from SynthesisModuleLib.comparison_box import ComparisonBox
+from SynthesisModuleLib.variants import add_variants
+from SynthesisModuleLib.variants_box import VariantsBox
+
+MAXIMUM_SEED = 999999
+FILE_KINDS = "NIfTI (*.nii.gz *.nii);;NRRD (*.nrrd);;MetaImage (*.mha)"
+STEPS = {"dpm": 8, "ddim": 16, "repaint": 300}
+"""What each sampler is used with."""
 
 
 class SynthesisModule(ScriptedLoadableModule):
@@ -43,6 +66,40 @@ class SynthesisModule(ScriptedLoadableModule):
         parent.acknowledgementText = _("After the CLAIM paper; see the README for the reference.")
 
 
+class Texture(enum.Enum):
+    """The library's textures."""
+
+    AUTO = None
+    FAINT = "faint"
+    MEDIUM = "medium"
+    BRIGHT = "bright"
+
+    def label(self) -> str:
+        """Return what the user reads."""
+        return {
+            Texture.AUTO: _("Automatic, as in a like heart"),
+            Texture.FAINT: _("Faint"),
+            Texture.MEDIUM: _("Medium"),
+            Texture.BRIGHT: _("Bright"),
+        }[self]
+
+
+class Sampler(enum.Enum):
+    """The library's samplers."""
+
+    DPM = "dpm"
+    DDIM = "ddim"
+    REPAINT = "repaint"
+
+    def label(self) -> str:
+        """Return what the user reads."""
+        return {
+            Sampler.DPM: _("DPM-Solver++ (fast)"),
+            Sampler.DDIM: _("DDIM"),
+            Sampler.REPAINT: _("RePaint, as published (slow)"),
+        }[self]
+
+
 @parameterNodeWrapper
 class SynthesisModuleParameterNode:
     """What the panel holds, kept in the scene."""
@@ -50,63 +107,119 @@ class SynthesisModuleParameterNode:
     volume: vtkMRMLScalarVolumeNode
     labels: typing.Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
     scar: typing.Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
-    seed: Annotated[int, WithinRange(0, 999999)] = 0
+    texture: Texture
+    seed: Annotated[int, WithinRange(0, MAXIMUM_SEED)] = 0
+    count: Annotated[int, WithinRange(1, 8)] = 1
+    model: str = "emidec"
+    device: str = "auto"
+    sampler: Sampler
+    steps: Annotated[int, WithinRange(2, 300)] = 8
+    softBorder: bool = True  # noqa: N815
+    repaintExisting: bool = False  # noqa: N815
+    against: vtkMRMLScalarVolumeNode
+    shown: vtkMRMLScalarVolumeNode
+    arrangement: views.Arrangement
+    fade: Annotated[int, WithinRange(0, 100)] = 100
+    showSegmentations: bool = False  # noqa: N815
 
 
-class SynthesisModuleLogic(ChildLogic):
-    """Runs ``claim-slicer synthesize`` on nodes of the scene."""
+class SynthesisModuleLogic(ScriptedLoadableModuleLogic):
+    """Turns nodes into what the worker is asked, and its answer into nodes."""
 
     def getParameterNode(self) -> SynthesisModuleParameterNode:  # noqa: N802
         """Return the parameter node, wrapped."""
         return wrapped(SynthesisModuleParameterNode, super().getParameterNode())
 
-    def start(
-        self,
-        volume: vtkMRMLScalarVolumeNode,
-        labels: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode,
-        scar: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode,
-        *,
-        seed: int,
-        on_progress: Callable[[float, str], None],
-        on_done: Callable[[vtkMRMLScalarVolumeNode | None, Exception | None], None],
-    ) -> None:
-        """Begin; ``on_done`` gets the synthetic volume node, or the error. ClaimError for unfit nodes."""
-        study = volume_study(volume, labels)
-        mask = scar_mask(scar, volume)
-        volume_id = volume.GetID()
+    def arguments(self, parameters: SynthesisModuleParameterNode) -> dict[str, typing.Any]:
+        """Return what the worker's task ``synthesize`` is asked. Raises StudyError for unfit nodes."""
+        volume = parameters.volume
+        return {
+            "study": study_values(volume_study(volume, parameters.labels)),
+            "scar": scar_mask(parameters.scar, volume),
+            "seeds": self.seeds(parameters),
+            "texture": parameters.texture.value,
+            "model": parameters.model,
+            "device": parameters.device,
+            "sampler": parameters.sampler.value,
+            "num_inference_steps": parameters.steps,
+            "repaint_existing": parameters.repaintExisting,
+            "border_zone_mm": border_zone_mm(parameters.scar) if parameters.softBorder else 0.0,
+        }
 
-        def prepare(folder: Path) -> list[str]:
-            image = write_volume(
-                folder / "image.nrrd", study.image, study.geometry, synthetic=study.synthetic
+    def seeds(self, parameters: SynthesisModuleParameterNode) -> list[int]:
+        """Return each variant's seed: the one shown and those after it."""
+        return [parameters.seed + index for index in range(parameters.count)]
+
+    def add_results(
+        self, result: dict[str, typing.Any], volume_id: str
+    ) -> tuple[vtkMRMLScalarVolumeNode, list[vtkMRMLScalarVolumeNode]]:
+        """Add the worker's answer to the scene; return the volume it belongs to and the new nodes.
+
+        Raises StudyError, and adds nothing, when that volume has left the scene meanwhile.
+        """
+        original = slicer.mrmlScene.GetNodeByID(volume_id)
+        if original is None:
+            raise StudyError(
+                _("The volume was removed from the scene while the scar was painted: load it and run again.")
             )
-            files = [
-                write_volume(folder / "labels.nrrd", study.labels, study.geometry),
-                write_volume(folder / "scar.nrrd", mask, study.geometry),
-            ]
-            # fmt: off
-            return [
-                "synthesize", str(image), "--labels", str(files[0]), "--scar", str(files[1]),
-                "--seed", str(seed), "--out", str(folder / "result_synthetic.nrrd"),
-            ]
-            # fmt: on
-
-        def finish(folder: Path) -> vtkMRMLScalarVolumeNode:
-            original = volume_by_id(volume_id)
-            result = read_study(folder / "result_synthetic.nrrd")
-            name = _("{name} synthetic scar").format(name=study.name)
-            node = add_volume(result.image, study.geometry, name, synthetic=True)
-            show_like(node, original)
-            return node
-
-        self.run_command(prepare, finish, on_progress, on_done)
+        return original, add_variants(result, original)
 
 
-class SynthesisModuleWidget(ChildPanel):
+def border_zone_mm(scar: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode) -> float:
+    """Return the width that SMILE gave a scar's border zone; for a mask from elsewhere, SMILE's default."""
+    specification = json.loads(scar.GetAttribute("ClaimSlicer.Specification") or "{}")
+    return specification.get("border_zone_mm", ScarSpec.border_zone_mm)
+
+
+class SynthesisModuleWidget(Panel):
     """The panel."""
 
     def make_logic(self) -> SynthesisModuleLogic:
         """Return the logic."""
         return SynthesisModuleLogic()
+
+    def connect(self) -> None:
+        """Connect what isn't bound to the parameter node."""
+        ui = self.ui
+        self.job = JobDisplay(ui.progressBar, ui.cancelButton, ui.resultLabel, self.update)
+        self.variants = VariantsBox(ui)
+        self.comparison = ComparisonBox(ui)
+        self.models = Choice(ui.modelSelector, lambda name: self._set("model", name))
+        self.devices = Choice(ui.deviceSelector, lambda name: self._set("device", name))
+        self.devices.offer(DEVICE_OPTIONS)
+        for button, slot in (
+            (ui.applyButton, self.on_apply),
+            (ui.newSeedButton, self.on_new_seed),
+            (ui.compareButton, self.on_compare),
+            (ui.exportButton, self.on_export),
+            (ui.deleteButton, self.on_delete),
+            (ui.leaveButton, self.on_leave),
+            (ui.segmentButton, self.on_segment),
+        ):
+            button.clicked.connect(slot)
+        ui.variantsTable.itemDoubleClicked.connect(self.on_compare)
+        ui.samplerSelector.activated.connect(self.on_sampler)
+        ui.advancedBox.contentsCollapsed.connect(self.on_advanced)
+        scene = slicer.mrmlScene
+        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):
+            self.addObserver(scene, event, self._on_nodes)
+
+    def enter(self) -> None:
+        """Bind the parameter node, and offer the models there are now."""
+        with slicer.util.tryWithErrorDisplay(_("The models could not be listed.")):
+            self.models.offer(model_options("synthesis"))
+        Panel.enter(self)
+
+    def exit(self) -> None:
+        """Let go of the parameter node; what is compared stays, but stands still."""
+        self.comparison.stop_flicker()
+        Panel.exit(self)
+
+    def stop(self) -> None:
+        """End the work and the comparison."""
+        self.job.cancel()
+        self.comparison.end()
+        views.leave()
 
     def missing(self) -> str:
         """Say what is still to be chosen."""
@@ -118,16 +231,118 @@ class SynthesisModuleWidget(ChildPanel):
             return _("Choose the scar mask; the module SMILE makes one.")
         return ""
 
-    def start(self) -> None:
-        """Start the synthesis."""
-        self.logic.start(
-            self.parameters.volume,
-            self.parameters.labels,
-            self.parameters.scar,
-            seed=self.parameters.seed,
-            on_progress=self.on_progress,
-            on_done=self.on_done,
+    def update(self, *_args) -> None:
+        """Show the parameter node's state, the scene's variants, and what is compared."""
+        Panel.update(self)
+        self.ui.progressBar.visible = self.ui.cancelButton.visible = self.job.running
+        if self.job.running:
+            self.ui.applyButton.enabled = False
+        self.variants.refresh(self.job.running)
+        if self.parameters is None:
+            return
+        self.models.show(self.parameters.model)
+        self.devices.show(self.parameters.device)
+        seeds = self.logic.seeds(self.parameters)
+        self.ui.seedsLabel.text = (
+            _("seeds {} to {}").format(seeds[0], seeds[-1])
+            if len(seeds) > 1
+            else _("seed {}").format(seeds[0])
         )
+        with slicer.util.tryWithErrorDisplay(_("The comparison can't be shown.")):
+            self.comparison.follow(self.parameters)
+
+    def _on_nodes(self, *_args) -> None:
+        if not slicer.mrmlScene.IsBatchProcessing():
+            self.variants.refresh(self.job.running)
+
+    def _set(self, name: str, value: str) -> None:
+        if self.parameters is not None:
+            setattr(self.parameters, name, value)
+
+    def on_new_seed(self, *_args) -> None:
+        """Draw another seed."""
+        self.parameters.seed = random.randint(0, MAXIMUM_SEED)
+
+    def on_sampler(self, *_args) -> None:
+        """Set the number of steps that the sampler chosen is used with."""
+        self.parameters.steps = STEPS[self.parameters.sampler.value]
+
+    def on_advanced(self, collapsed: bool) -> None:
+        """Look for graphics cards when the box is opened: asking starts the worker."""
+        if not collapsed:
+            with slicer.util.tryWithErrorDisplay(_("The devices could not be found out.")):
+                ask_devices(self.devices, lambda error: self._say(str(error)))
+
+    def _say(self, text: str) -> None:
+        self.ui.resultLabel.text = text
+
+    def on_apply(self, *_args) -> None:
+        """Paint the variants."""
+        with slicer.util.tryWithErrorDisplay(_("The scar could not be painted.")):
+            arguments = self.logic.arguments(self.parameters)
+            volume_id = self.parameters.volume.GetID()
+            self.job.start(
+                model_worker(), "synthesize", arguments, lambda result: self._take(result, volume_id)
+            )
+
+    def _take(self, result: dict[str, typing.Any], volume_id: str) -> str:
+        """Put the variants into the scene, show the first beside its original, and say what was made."""
+        original, nodes = self.logic.add_results(result, volume_id)
+        self.variants.refresh(busy=False)
+        self.variants.choose(nodes[:1])
+        if self.parameters is not None:
+            self._compare(original, nodes[0])
+        names = ", ".join(node.GetName() for node in nodes)
+        return _("Made {names}.").format(names=names)
+
+    def _compare(self, first: vtkMRMLScalarVolumeNode, second: vtkMRMLScalarVolumeNode) -> None:
+        with slicer.util.NodeModify(self.parameters.parameterNode):
+            self.parameters.against, self.parameters.shown, self.parameters.fade = first, second, 100
+        self.comparison.begin(self.parameters)
+        self.update()
+
+    def on_compare(self, *_args) -> None:
+        """Show the chosen variants side by side, or one beside its original."""
+        with slicer.util.tryWithErrorDisplay(_("These can't be compared.")):
+            self._compare(*self.variants.pair())
+
+    def on_leave(self, *_args) -> None:
+        """Go back to the user's layout."""
+        views.leave()
+        self.update()
+
+    def on_delete(self, *_args) -> None:
+        """Take the chosen variants out of the scene, and out of the views."""
+        with slicer.util.tryWithErrorDisplay(_("The variants could not be deleted.")):
+            if self.variants.delete() and None in (self.parameters.against, self.parameters.shown):
+                views.leave()
+            self.update()
+
+    def on_export(self, *_args) -> None:
+        """Write the chosen variant to a file of the user's choice."""
+        with slicer.util.tryWithErrorDisplay(_("The variant could not be written.")):
+            (node,) = self.variants.chosen()
+            name = f"{node.GetName().replace(' ', '_')}.nii.gz"
+            title, kinds = (
+                _("Export synthetic study"),
+                "NIfTI (*.nii.gz *.nii);;NRRD (*.nrrd);;MetaImage (*.mha)",
+            )
+            path = qt.QFileDialog.getSaveFileName(self.parent, title, name, kinds)
+            if path:
+                study = study_values(volume_study(node))
+                arguments = {"study": study, "file": str(Path(path)), "recipe": recipe_of(node)}
+                self.job.start(geometry_worker(), "write_image", arguments, _wrote)
+
+    def on_segment(self, *_args) -> None:
+        """Go on with the chosen variant."""
+        with slicer.util.tryWithErrorDisplay(_("The module Scar Segmentation can't be opened.")):
+            (node,) = self.variants.chosen()
+            views.leave()
+            go_to("SegmentationModule", volume=node)
+
+
+def _wrote(result: dict[str, typing.Any]) -> str:
+    return _("Wrote {file} and its recipe.").format(file=result["file"])
 
 
 class SynthesisModuleTest(ScriptedLoadableModuleTest):
@@ -139,12 +354,12 @@ class SynthesisModuleTest(ScriptedLoadableModuleTest):
 
     def runTest(self) -> None:  # noqa: N802
         """Run every test."""
-        self.setUp()
-        self.test_refuses_a_volume_as_scar()
+        for test in (self.test_refuses_a_volume_as_scar, self.test_comparison_comes_and_goes):
+            self.setUp()
+            test()
 
     def test_refuses_a_volume_as_scar(self) -> None:
-        """Segments of other names are no scar mask, and nothing is started or added."""
-        from claimslicer.errors import StudyError
+        """Segments of other names are no scar mask, and nothing is added."""
         from ClaimSlicerLib.example import add_phantom
         from ClaimSlicerLib.mrml import add_segmentation
         from ClaimSlicerLib.segments import AHA_STYLES
@@ -152,8 +367,21 @@ class SynthesisModuleTest(ScriptedLoadableModuleTest):
         volume, labels = add_phantom()
         other = add_segmentation(volume_study(volume, labels).labels, volume, "other", AHA_STYLES)
         logic = SynthesisModuleLogic()
+        parameters = logic.getParameterNode()
+        parameters.volume, parameters.labels, parameters.scar = volume, labels, other
         before = slicer.mrmlScene.GetNumberOfNodes()
         with self.assertRaises(StudyError):
-            logic.start(volume, labels, other, seed=0, on_progress=print, on_done=print)
-        self.assertFalse(logic.command.running)
+            logic.arguments(parameters)
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
+
+    def test_comparison_comes_and_goes(self) -> None:
+        """The user's layout is back after a comparison."""
+        from ClaimSlicerLib.example import add_phantom
+
+        volume, _labels = add_phantom()
+        layout = slicer.app.layoutManager().layout
+        views.compare(volume, volume, views.Arrangement.WITH_DIFFERENCE)
+        slicer.app.processEvents()
+        self.assertEqual(views.comparing(), views.Arrangement.WITH_DIFFERENCE)
+        views.leave()
+        self.assertEqual(slicer.app.layoutManager().layout, layout)

@@ -91,8 +91,8 @@ def add_bar(node: slicer.vtkMRMLScalarVolumeNode) -> None:
     bar.SetTitleText(_("Difference"))
     bar.SetLabelFormat("%+.3g")
     bar.SetNumberOfLabels(5)
-    for text, size in ((bar.GetTitleTextProperty(), 16), (bar.GetLabelTextProperty(), 14)):
-        text.SetFontSize(size)
+    bar.SetSize(0.1, 0.4)
+    for text in (bar.GetTitleTextProperty(), bar.GetLabelTextProperty()):
         text.SetFontFamilyToArial()
         text.ItalicOff()
 

@@ -37,8 +37,9 @@ def mark_synthetic(node: slicer.vtkMRMLNode, recipe: Mapping[str, Any] | None = 
         node.SetAttribute(RECIPE_ATTRIBUTE, json.dumps(recipe, ensure_ascii=True))
     if node.IsA("vtkMRMLScalarVolumeNode"):
         node.SetAttribute(HEADER_KEY, HEADER_TEXT)
-        storage = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLNRRDStorageNode")
-        node.SetAndObserveStorageNodeID(storage.GetID())
+        if node.GetStorageNode() is None:
+            storage = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLNRRDStorageNode")
+            node.SetAndObserveStorageNodeID(storage.GetID())
 
 
 def recipe_of(node: slicer.vtkMRMLNode) -> dict[str, Any]:

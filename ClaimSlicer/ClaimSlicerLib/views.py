@@ -14,6 +14,7 @@ import qt
 import slicer
 from claimslicer.figures.difference import Focus
 from claimslicer.figures.palette import SYNTHETIC as SYNTHETIC_COLOUR
+from slicer.i18n import tr as _
 
 from ClaimSlicerLib.difference import add_bar, difference_of
 
@@ -33,9 +34,17 @@ FLICKER_MS = 500
 class Arrangement(enum.Enum):
     """What a comparison shows; the values are our numbers among Slicer's layouts."""
 
-    SIDE_BY_SIDE = 17001
-    WITH_DIFFERENCE = 17002
+    WITH_DIFFERENCE = 17001
+    SIDE_BY_SIDE = 17002
     ONE_VIEW = 17003
+
+    def label(self) -> str:
+        """Return what the user reads."""
+        return {
+            Arrangement.WITH_DIFFERENCE: _("Side by side, with difference"),
+            Arrangement.SIDE_BY_SIDE: _("Side by side"),
+            Arrangement.ONE_VIEW: _("In one view"),
+        }[self]
 
     @property
     def views(self) -> tuple[str, ...]:

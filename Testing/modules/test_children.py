@@ -7,7 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
 import slicer
@@ -52,23 +51,6 @@ def segmentation(open_panel, phantom):
     return panel
 
 
-@pytest.fixture
-def synthesis(open_panel, phantom):
-    """The panel with the phantom and a scar mask in its wall."""
-    from ClaimSlicerLib.mrml import add_segmentation, volume_study
-    from ClaimSlicerLib.segments import SCAR_STYLES
-
-    panel = open_panel("SynthesisModule")
-    labels = volume_study(*phantom).labels
-    scar = (labels == Label.MYOCARDIUM).astype(np.uint8)
-    scar[:4], scar[5:], scar[:, :, : scar.shape[2] // 2] = 0, 0, 0
-    panel.ui.volumeSelector.setCurrentNode(phantom[0])
-    panel.ui.labelsSelector.setCurrentNode(phantom[1])
-    assert not panel.ui.applyButton.enabled
-    panel.ui.scarSelector.setCurrentNode(add_segmentation(scar, phantom[0], "my scar", SCAR_STYLES))
-    return panel
-
-
 def run(panel) -> None:
     """Press Apply and wait for the end."""
     panel.ui.applyButton.click()
@@ -96,22 +78,6 @@ def test_segmentation_comes_into_the_scene(segmentation, phantom, behave, messag
     assert (labels == Label.MYOCARDIUM).sum() == 3 * (20 * 20 - 10 * 10)
     assert node.GetName() in segmentation.ui.resultLabel.text
     assert not Path((folder / "image").read_text(encoding="utf-8")).parent.exists()
-
-
-def test_synthesis_adds_a_marked_volume(synthesis, phantom, behave, messages):
-    from ClaimSlicerLib.mrml import scar_mask
-    from ClaimSlicerLib.synthetic import SYNTHETIC_ATTRIBUTE
-
-    behave("work")
-    run(synthesis)
-    assert messages() == []
-    node = slicer.util.getNode("*synthetic scar")
-    assert node.GetAttribute(SYNTHETIC_ATTRIBUTE) == "1"
-    before, after = (slicer.util.arrayFromVolume(volume) for volume in (phantom[0], node))
-    scar = scar_mask(slicer.util.getNode("my scar*"), phantom[0]) > 0
-    assert before.dtype == after.dtype
-    assert np.array_equal(before != after, scar)
-    assert node.GetDisplayNode().GetWindow() == phantom[0].GetDisplayNode().GetWindow()
 
 
 def test_cancel_ends_the_whole_process_tree(segmentation, behave, messages):

@@ -14,7 +14,7 @@ from claimslicer.figures.bullseye import GROUPS, hit_test, step
 from claimslicer.figures.face import Face, empty_face, full_name
 from slicer.i18n import tr as _
 
-from ClaimSlicerLib.bullseye_picture import BullseyeLayout, draw_face, draw_highlight
+from ClaimSlicerLib.bullseye_picture import BullseyeLayout, draw_face, draw_highlight, draw_surroundings
 
 _STEPS = {
     int(qt.Qt.Key_Left): (-1, 0),
@@ -39,7 +39,7 @@ class BullseyeWidget(qt.QWidget):
     def __init__(self, parent=None) -> None:
         # PythonQt's QWidget takes no keyword, and None only where it is given.
         qt.QWidget.__init__(self, *(() if parent is None else (parent,)))
-        self.selectable = True
+        self._selectable = True
         self.face = empty_face()
         self.hovered = 0
         self.hovered_group = ""
@@ -47,19 +47,31 @@ class BullseyeWidget(qt.QWidget):
         self._focused = False
         self._painting_in: bool | None = None
         self._layout: BullseyeLayout | None = None
-        self._picture = None
+        self._picture = self._surroundings = None
         self.mouseTracking = True
         self.focusPolicy = qt.Qt.StrongFocus
         self.minimumWidth = 220
         self.minimumHeight = 240
         self.accessibleName = _("Bull's-eye of the 17 AHA segments")
 
+    @property
+    def selectable(self) -> bool:
+        """Whether segments can be chosen; without, the widget only shows and names them."""
+        return self._selectable
+
+    @selectable.setter
+    def selectable(self, selectable: bool) -> None:
+        self._selectable = selectable
+        self._repaint(anew=True)
+
     def setFace(self, face: Face) -> None:  # noqa: N802
         """Show ``face``, its selection included; selectionChanged keeps still."""
         if face == self.face:
             return
+        around = [(each.title, each.subtitle, each.scale) for each in (face, self.face)]
         self.face = face
-        self._repaint(anew=True)
+        self._picture = None
+        self._repaint(anew=around[0] != around[1])
 
     @property
     def selection(self) -> frozenset[int]:
@@ -104,16 +116,22 @@ class BullseyeWidget(qt.QWidget):
         painter.end()
 
     def _paint_face(self):
-        ratio = self.devicePixelRatioF()
-        picture = qt.QPixmap(round(self.width * ratio), round(self.height * ratio))
-        picture.setDevicePixelRatio(ratio)
-        picture.fill(qt.QColor(0, 0, 0, 0))
+        if self._surroundings is None:
+            ratio = self.devicePixelRatioF()
+            self._surroundings = qt.QPixmap(round(self.width * ratio), round(self.height * ratio))
+            self._surroundings.setDevicePixelRatio(ratio)
+            self._surroundings.fill(qt.QColor(0, 0, 0, 0))
+            ink = self.palette.color(qt.QPalette.WindowText)
+            self._paint_on(self._surroundings, draw_surroundings, ink, shortcuts=self.selectable)
+        picture = qt.QPixmap(self._surroundings)
+        self._paint_on(picture, draw_face)
+        return picture
+
+    def _paint_on(self, picture, draw, *arguments, **options) -> None:
         painter = qt.QPainter(picture)
         painter.setRenderHint(qt.QPainter.Antialiasing, True)
-        ink = self.palette.color(qt.QPalette.WindowText)
-        draw_face(painter, self._places(), self.face, ink, shortcuts=self.selectable)
+        draw(painter, self._places(), self.face, *arguments, **options)
         painter.end()
-        return picture
 
     def _places(self) -> BullseyeLayout:
         if self._layout is None:
@@ -125,7 +143,7 @@ class BullseyeWidget(qt.QWidget):
 
     def _repaint(self, *, anew: bool = False) -> None:
         if anew:
-            self._picture = self._layout = None
+            self._picture = self._surroundings = self._layout = None
         self.update()
 
     def resizeEvent(self, _event) -> None:  # noqa: N802

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import qt
@@ -13,6 +14,9 @@ CENTRED = int(qt.Qt.AlignCenter)
 LEFT = int(qt.Qt.AlignLeft) | int(qt.Qt.AlignVCenter)
 CHOSEN: RGB = (0.04, 0.35, 0.75)
 BORDER: RGB = rgb("#4D4D4D")
+WHITE: RGB = (1.0, 1.0, 1.0)
+DARK: RGB = rgb(INK)
+GREY: RGB = rgb(MISSING)
 RIGHT_VENTRICLE: RGB = (0.30, 0.50, 0.85)
 
 VENTRICLE_REACH = 1.15
@@ -27,14 +31,22 @@ CORNERS = {
 }
 
 
+@functools.lru_cache(maxsize=512)
 def colour(value: RGB, alpha: float = 1.0):
     """Return a QColor."""
     return qt.QColor(*(round(255 * part) for part in (*value, alpha)))
 
 
+@functools.lru_cache(maxsize=512)
+def brush(value: RGB, alpha: float = 1.0):
+    """Return a QBrush."""
+    return qt.QBrush(colour(value, alpha))
+
+
+@functools.lru_cache(maxsize=64)
 def pen(value: RGB, width: float, alpha: float = 1.0, style=qt.Qt.SolidLine):
     """Return a QPen with round joins."""
-    return qt.QPen(qt.QBrush(colour(value, alpha)), width, style, qt.Qt.RoundCap, qt.Qt.RoundJoin)
+    return qt.QPen(brush(value, alpha), width, style, qt.Qt.RoundCap, qt.Qt.RoundJoin)
 
 
 class BullseyeLayout:
@@ -145,13 +157,17 @@ def _sized(font, pixels: float, *, bold: bool = False):
     return result
 
 
-def draw_face(painter, places: BullseyeLayout, face: Face, ink, *, shortcuts: bool) -> None:
-    """Draw everything that stays while the mouse moves; ``ink`` is the colour of texts on the panel."""
+def draw_face(painter, places: BullseyeLayout, face: Face) -> None:
+    """Draw what a face shows inside the circle."""
     _draw_fills(painter, places, face)
     _draw_hatching(painter, places, face)
     _draw_borders(painter, places, face)
     _draw_texts(painter, places, face)
-    _draw_surroundings(painter, places, ink)
+
+
+def draw_surroundings(painter, places: BullseyeLayout, face: Face, ink, *, shortcuts: bool) -> None:
+    """Draw what stands around the circle and seldom changes; ``ink`` is the colour of texts on the panel."""
+    _draw_walls(painter, places, ink)
     if shortcuts:
         _draw_chips(painter, places, ink)
     if face.title:
@@ -166,7 +182,7 @@ def draw_face(painter, places: BullseyeLayout, face: Face, ink, *, shortcuts: bo
 
 def _draw_fills(painter, places: BullseyeLayout, face: Face) -> None:
     for number, path in places.paths.items():
-        painter.fillPath(path, qt.QBrush(colour(face.colours.get(number, rgb(MISSING)))))
+        painter.fillPath(path, brush(face.colours.get(number, GREY)))
 
 
 def _draw_hatching(painter, places: BullseyeLayout, face: Face) -> None:
@@ -175,15 +191,23 @@ def _draw_hatching(painter, places: BullseyeLayout, face: Face) -> None:
     area = qt.QPainterPath()
     for number in face.hatched:
         area.addPath(places.paths[number])
-    lines, reach, gap = qt.QPainterPath(), places.radius, max(5.0, places.radius / 18)
-    for k in range(-int(2 * reach / gap), int(2 * reach / gap) + 1):
-        lines.moveTo(places.x - reach + k * gap, places.y + reach)
-        lines.lineTo(places.x + reach + k * gap, places.y - reach)
-    painter.save()
-    painter.setClipPath(area)
-    painter.strokePath(lines, pen((1.0, 1.0, 1.0), 2.4, 0.7))
-    painter.strokePath(lines, pen(rgb(INK), 1.1, 0.8))
-    painter.restore()
+    painter.fillPath(area, _stripes(max(6, round(places.radius / 15))))
+
+
+@functools.lru_cache(maxsize=16)
+def _stripes(gap: int):
+    """Return a brush of diagonal stripes: stroking that many lines takes Qt 50 ms."""
+    tile = qt.QPixmap(gap, gap)
+    tile.fill(qt.QColor(0, 0, 0, 0))
+    painter = qt.QPainter(tile)
+    painter.setRenderHint(qt.QPainter.Antialiasing, True)
+    for stroke in (pen(WHITE, 2.4, 0.7), pen(DARK, 1.1, 0.8)):
+        painter.setPen(stroke)
+        # The neighbours' stripes cut the corners.
+        for shift in (-gap, 0, gap):
+            painter.drawLine(qt.QLineF(shift - gap, 2 * gap, shift + 2 * gap, -gap))
+    painter.end()
+    return qt.QBrush(tile)
 
 
 def _draw_borders(painter, places: BullseyeLayout, face: Face) -> None:
@@ -196,27 +220,28 @@ def _draw_borders(painter, places: BullseyeLayout, face: Face) -> None:
             dashed.addPath(path)
     painter.strokePath(every, pen(BORDER, 1.0))
     if face.outlined:
-        painter.strokePath(dashed, pen((1.0, 1.0, 1.0), 2.6))
-        painter.strokePath(dashed, pen(rgb(INK), 1.6, style=qt.Qt.DashLine))
+        painter.strokePath(dashed, pen(WHITE, 2.6))
+        painter.strokePath(dashed, pen(DARK, 1.6, style=qt.Qt.DashLine))
     if face.selected:
-        painter.strokePath(chosen, pen((1.0, 1.0, 1.0), 5.0))
+        painter.strokePath(chosen, pen(WHITE, 5.0))
         painter.strokePath(chosen, pen(CHOSEN, 2.6))
 
 
 def _draw_texts(painter, places: BullseyeLayout, face: Face) -> None:
-    height = places.radius * 0.11
+    height = places.radius * 0.105
     for number in SECTORS:
         x, y = places.segment_centre(number)
-        fill = face.colours.get(number, rgb(MISSING))
+        fill = face.colours.get(number, GREY)
         text, note = face.texts.get(number, ""), face.notes.get(number, "")
-        lines = [(str(number), "small" if text or note else "alone"), (text, "value"), (note, "small")]
+        small = f"{number} · {note}" if note else str(number)
+        lines = [(small, "small" if text or note else "alone"), (text, "value")]
         lines = [line for line in lines if line[0]]
         y -= height * (len(lines) - 1) / 2
         for line, font in lines:
             painter.setFont(places.fonts[font])
             if number in face.hatched:
                 width = qt.QFontMetrics(places.fonts[font]).horizontalAdvance(line) + 4.0
-                painter.fillRect(_around(x, y, width, height), qt.QBrush(colour(fill, 0.85)))
+                painter.fillRect(_around(x, y, width, height), brush(fill, 0.85))
             painter.setPen(colour(ink_on(fill)))
             painter.drawText(_around(x, y, places.radius, 2 * height), CENTRED, line)
             y += height
@@ -226,10 +251,10 @@ def _around(x: float, y: float, width: float, height: float):
     return qt.QRectF(x - width / 2, y - height / 2, width, height)
 
 
-def _draw_surroundings(painter, places: BullseyeLayout, ink) -> None:
+def _draw_walls(painter, places: BullseyeLayout, ink) -> None:
     """Draw the right ventricle and the walls' names."""
     path = places.ventricle_path()
-    painter.fillPath(path, qt.QBrush(colour(RIGHT_VENTRICLE, 0.25)))
+    painter.fillPath(path, brush(RIGHT_VENTRICLE, 0.25))
     painter.strokePath(path, pen(RIGHT_VENTRICLE, 1.0, 0.8))
     painter.setPen(ink)
     painter.setFont(places.fonts["scale"])
@@ -274,7 +299,7 @@ def _draw_scale(painter, places: BullseyeLayout, scale: Scale, ink) -> None:
     else:
         part = width / len(scale.colours)
         for k, each in enumerate(scale.colours):
-            painter.fillRect(qt.QRectF(left + k * part, top, part, 9.0), qt.QBrush(colour(rgb(each))))
+            painter.fillRect(qt.QRectF(left + k * part, top, part, 9.0), brush(rgb(each)))
     outline = qt.QPainterPath()
     outline.addRect(bar)
     painter.strokePath(outline, pen(BORDER, 1.0))
@@ -282,7 +307,20 @@ def _draw_scale(painter, places: BullseyeLayout, scale: Scale, ink) -> None:
     painter.setFont(places.fonts["scale"])
     for place, text in scale.ticks:
         painter.drawText(_around(left + place * width, top + 17.0, 70.0, 14.0), CENTRED, text)
-    painter.drawText(qt.QRectF(0, top + 25.0, places.width, 15.0), CENTRED, scale.label)
+    words = qt.QRectF(0.0, top + 25.0, places.width, 15.0)
+    if not scale.hatch_label:
+        painter.drawText(words, CENTRED, scale.label)
+        return
+    metrics = qt.QFontMetrics(places.fonts["scale"])
+    gap = 34.0
+    whole = metrics.horizontalAdvance(scale.label) + gap + metrics.horizontalAdvance(scale.hatch_label)
+    words.setLeft((places.width - whole) / 2)
+    painter.drawText(words, LEFT, scale.label)
+    words.setLeft(words.left() + metrics.horizontalAdvance(scale.label) + gap)
+    painter.drawText(words, LEFT, scale.hatch_label)
+    sample = qt.QRectF(words.left() - 20.0, top + 28.0, 15.0, 9.0)
+    painter.fillRect(sample, brush(WHITE))
+    painter.fillRect(sample, _stripes(6))
 
 
 def draw_highlight(painter, places: BullseyeLayout, *, hovered: int, group: str, current: int) -> None:
@@ -291,10 +329,10 @@ def draw_highlight(painter, places: BullseyeLayout, *, hovered: int, group: str,
         for number in GROUPS[group]:
             painter.strokePath(places.paths[number], pen(CHOSEN, 1.6, 0.8, qt.Qt.DashLine))
     if group:
-        painter.fillRect(places.groups[group], qt.QBrush(colour(CHOSEN, 0.18)))
+        painter.fillRect(places.groups[group], brush(CHOSEN, 0.18))
     if hovered:
-        painter.strokePath(places.paths[hovered], pen((1.0, 1.0, 1.0), 4.6))
-        painter.strokePath(places.paths[hovered], pen(rgb(INK), 2.2))
+        painter.strokePath(places.paths[hovered], pen(WHITE, 4.6))
+        painter.strokePath(places.paths[hovered], pen(DARK, 2.2))
     if current:
-        painter.strokePath(places.paths[current], pen((1.0, 1.0, 1.0), 3.2))
-        painter.strokePath(places.paths[current], pen(rgb(INK), 1.8, style=qt.Qt.DotLine))
+        painter.strokePath(places.paths[current], pen(WHITE, 3.2))
+        painter.strokePath(places.paths[current], pen(DARK, 1.8, style=qt.Qt.DotLine))

@@ -48,8 +48,8 @@ class RunsView:
         self.run: Run | None = None
         self.history = History()
         self.curves, self.picture = CurvesWidget(), PictureWidget()
-        ui.curvesLayout.addWidget(self.curves)
-        ui.pictureLayout.addWidget(self.picture)
+        ui.curvesPlace.layout().addWidget(self.curves)
+        ui.picturePlace.layout().addWidget(self.picture)
         self._folder = Path()
         self._read_to = 0
         self._looks = 0

@@ -1,21 +1,11 @@
-"""The module SMILE: a myocardial scar by specification, shown in the scene."""
+"""The module SMILE: a myocardial scar by specification, authored on a bull's-eye and shown in the scene."""
 
 from __future__ import annotations
 
-import enum
-import re
-import typing
-from typing import Annotated
+import random
 
 import slicer
-from slicer import (
-    vtkMRMLLabelMapVolumeNode,
-    vtkMRMLMarkupsFiducialNode,
-    vtkMRMLScalarVolumeNode,
-    vtkMRMLSegmentationNode,
-)
 from slicer.i18n import tr as _
-from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -31,12 +21,27 @@ except ModuleNotFoundError as error:
     ) from error
 
 from claimslicer.anatomy import build_frame
-from claimslicer.errors import SpecificationError
+from claimslicer.errors import ClaimError, SpecificationError
+from claimslicer.labels import scar_of_labels
 from claimslicer.smile import ScarMask, ScarSpec, generate_scar
-from ClaimSlicerLib.mrml import add_segmentation, insertion_points, volume_study
+from claimslicer.smile.history import History
+from ClaimSlicerLib import handover, insertion_points
+from ClaimSlicerLib.bullseye import BullseyeWidget
+from ClaimSlicerLib.mrml import volume_study
 from ClaimSlicerLib.panel import Panel
-from ClaimSlicerLib.segments import SCAR_STYLES
-from ClaimSlicerLib.wrapped import wrapped
+from ClaimSlicerLib.worker import geometry_worker
+from SMILEModuleLib import display, scar_node, specification_files
+from SMILEModuleLib.author import Author, Heart, Scar
+from SMILEModuleLib.sliders import (
+    Amount,
+    SMILEModuleParameterNode,
+    choose,
+    segments_of,
+    set_share,
+    shares_of,
+    show_spec,
+    spec_of,
+)
 
 
 class SMILEModule(ScriptedLoadableModule):
@@ -55,93 +60,69 @@ class SMILEModule(ScriptedLoadableModule):
         parent.acknowledgementText = _("After the CLAIM paper; see the README for the reference.")
 
 
-class Pattern(enum.Enum):
-    """The library's scar patterns."""
-
-    ISCHAEMIC = "ischaemic"
-    MID_WALL = "mid-wall"
-    SUBEPICARDIAL = "subepicardial"
-    PATCHY = "patchy"
-    CLAIM = "claim"
-
-    def label(self) -> str:
-        """Return what the user reads."""
-        return {
-            Pattern.ISCHAEMIC: _("Ischaemic, subendocardial"),
-            Pattern.MID_WALL: _("Mid-wall"),
-            Pattern.SUBEPICARDIAL: _("Subepicardial"),
-            Pattern.PATCHY: _("Patchy"),
-            Pattern.CLAIM: _("As in the CLAIM paper"),
-        }[self]
-
-
-@parameterNodeWrapper
-class SMILEModuleParameterNode:
-    """What the panel holds, kept in the scene."""
-
-    volume: vtkMRMLScalarVolumeNode
-    labels: typing.Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
-    insertions: vtkMRMLMarkupsFiducialNode
-    segments: str = "7, 8, 13, 14"
-    volumeMl: Annotated[float, WithinRange(0.1, 100.0)] = 8.0  # noqa: N815
-    mvoPercent: Annotated[float, WithinRange(0.0, 60.0)] = 0.0  # noqa: N815
-    pattern: Pattern
-    seed: Annotated[int, WithinRange(0, 999999)] = 0
-
-
-def parse_segments(text: str) -> tuple[int, ...]:
-    """Return the segment numbers of a text such as "7, 8 13-16"; SpecificationError for anything else."""
-    numbers: list[int] = []
-    for part in re.split(r"[,;\s]+", text.strip()):
-        match = re.fullmatch(r"(\d+)(?:[-–](\d+))?", part)
-        if match is None:
-            raise SpecificationError(
-                f"Segments must be numbers from 1 to 17, such as 7, 8, 13-14; not {text!r}."
-            )
-        first, last = int(match[1]), int(match[2] or match[1])
-        numbers.extend(range(first, last + 1))
-    return tuple(numbers)
-
-
 class SMILEModuleLogic(ScriptedLoadableModuleLogic):
     """Makes scar masks in the scene."""
 
     def getParameterNode(self) -> SMILEModuleParameterNode:  # noqa: N802
         """Return the parameter node, wrapped."""
-        return wrapped(SMILEModuleParameterNode, super().getParameterNode())
+        return SMILEModuleParameterNode(super().getParameterNode())
 
     def make_scar(
         self,
-        volume: vtkMRMLScalarVolumeNode,
-        labels: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode,
+        volume: slicer.vtkMRMLScalarVolumeNode,
+        labels: slicer.vtkMRMLNode,
         spec: ScarSpec,
-        insertions: vtkMRMLMarkupsFiducialNode | None = None,
-    ) -> tuple[vtkMRMLSegmentationNode, ScarMask]:
-        """Add a segmentation node with the scar; ClaimError, and nothing added, when that can't be done."""
+        insertions: slicer.vtkMRMLMarkupsFiducialNode | None = None,
+    ) -> tuple[slicer.vtkMRMLSegmentationNode, ScarMask]:
+        """Add a segmentation node with the scar, for scripts; it waits until the scar is made.
+
+        ClaimError, and nothing added, when that can't be done.
+        """
         study = volume_study(volume, labels)
-        frame = build_frame(
-            study.labels,
-            study.geometry,
-            image=study.image,
-            insertions=None if insertions is None else insertion_points(insertions),
-        )
-        mask = generate_scar(spec, frame)
-        node = add_segmentation(
-            mask.labels, volume, _("Scar for {name}").format(name=study.name), SCAR_STYLES
-        )
-        return node, mask
+        points = None if insertions is None else insertion_points.insertion_points(insertions)
+        frame = build_frame(study.labels, study.geometry, image=study.image, insertions=points)
+        mask = generate_scar(spec, frame, scar_of_labels(study.labels))
+        return scar_node.show(scar_node.Made(mask.labels, spec, "", ""), volume, None), mask
 
 
 class SMILEModuleWidget(Panel):
     """The panel."""
+
+    def __init__(self, parent=None) -> None:
+        Panel.__init__(self, parent)
+        self.history = History()
+        self.scar: Scar | None = None
+        self._study: tuple | None = None
+        self._points: slicer.vtkMRMLMarkupsFiducialNode | None = None
+        self._asked: tuple[str, ScarSpec] | None = None
 
     def make_logic(self) -> SMILEModuleLogic:
         """Return the logic."""
         return SMILEModuleLogic()
 
     def connect(self) -> None:
-        """Connect Apply."""
-        self.ui.applyButton.clicked.connect(self.on_apply)
+        """Make the bull's-eye and connect the widgets that aren't bound to a parameter."""
+        self.bullseye = BullseyeWidget()
+        self.bullseye.minimumHeight = 350
+        self.ui.bullseyePlace.layout().addWidget(self.bullseye)
+        self.bullseye.selectionChanged.connect(self.on_selection)
+        self.bullseye.segmentHovered.connect(self.on_hover)
+        self.bullseye.segmentScrolled.connect(self.on_scroll)
+        self.author = Author(geometry_worker(), self.on_heart, self.on_scar, self.on_drawn, self.on_error)
+        self.ui.shareSlider.valueChanged.connect(self.on_share)
+        self.ui.sentenceEdit.returnPressed.connect(self.on_sentence)
+        for name, action in (
+            ("undoButton", self.on_undo),
+            ("redoButton", self.on_redo),
+            ("newSeedButton", self.on_new_seed),
+            ("randomButton", self.on_random),
+            ("makeButton", self.on_make),
+            ("newScarButton", self.on_new_scar),
+            ("saveButton", self.on_save),
+            ("loadButton", self.on_load),
+            ("paintButton", self.on_paint),
+        ):
+            getattr(self.ui, name).clicked.connect(action)
 
     def missing(self) -> str:
         """Say what is still to be chosen."""
@@ -149,28 +130,231 @@ class SMILEModuleWidget(Panel):
             return _("Choose the LGE volume.")
         if self.parameters.labels is None:
             return _("Choose the segmentation or label map of the left ventricle.")
-        if not self.parameters.segments.strip():
-            return _("Name at least one AHA segment.")
         return ""
 
-    def on_apply(self, *_args) -> None:
-        """Make the scar and say how large it came out."""
-        with slicer.util.tryWithErrorDisplay(_("The scar could not be made."), waitCursor=True):
-            self.ui.resultLabel.text = ""
-            parameters = self.parameters
-            spec = ScarSpec(
-                segments=parse_segments(parameters.segments),
-                volume_ml=parameters.volumeMl,
-                pattern=parameters.pattern.value,
-                mvo_fraction=parameters.mvoPercent / 100.0,
-                seed=parameters.seed,
-            )
-            node, mask = self.logic.make_scar(
-                parameters.volume, parameters.labels, spec, parameters.insertions
-            )
-            self.ui.resultLabel.text = _("Made {name}: {ml:.1f} ml, {mvo:.1f} ml of them MVO.").format(
-                name=node.GetName(), ml=mask.volume_ml, mvo=mask.mvo_volume_ml
-            )
+    def stop(self) -> None:
+        """Ask the worker for nothing any more, and forget the steps of this scene."""
+        self.author.stop()
+        self.history.clear()
+
+    # What the parameter node holds
+
+    def update(self, *_args) -> None:
+        """Look at another study, and ask for another scar, where the parameter node tells of one."""
+        if self.parameters is None:
+            self.author.stop()
+            self._study = None
+            self._watch_points(None)
+            return
+        self._look()
+        self._follow()
+        self._show()
+
+    def _look(self) -> None:
+        """Ask for the heart of a study that wasn't looked at yet."""
+        p = self.parameters
+        study = (p.volume, p.labels, p.insertions, p.rule)
+        if study == self._study:
+            return
+        self._study = study
+        self._watch_points(p.insertions)
+        self.scar = self._asked = None
+        self.author.stop()
+        problem = self.missing()
+        if not problem:
+            try:
+                self.author.look_at(p)
+            except ClaimError as error:
+                problem = str(error)
+        self._tell(problem)
+
+    def _watch_points(self, points) -> None:
+        """Follow the RV insertions while they are dragged."""
+        for event in insertion_points.MOVES:
+            if self._points is not None:
+                self.removeObserver(self._points, event, self.on_points_moved)
+            if points is not None:
+                self.addObserver(points, event, self.on_points_moved)
+        self._points = points
+
+    def on_points_moved(self, *_args) -> None:
+        """Look at the study anew: its segments have turned."""
+        self._study = None
+        self.update()
+
+    def _follow(self, *, now: bool = False) -> None:
+        """Note what is asked for, and let the mask follow; ``now`` makes it also when it isn't live."""
+        try:
+            spec = spec_of(self.parameters)
+        except SpecificationError as error:
+            self._asked = None
+            if self.author.heart is not None:
+                self._forget_scar(str(error))
+            return
+        self.history.record(spec)
+        heart = self.author.heart
+        if heart is None or (heart.key, spec) == self._asked:
+            return
+        if self.parameters.live or now:
+            self._asked = (heart.key, spec)
+            self.author.ask_for(spec)
+
+    def _forget_scar(self, message: str) -> None:
+        self.scar = None
+        self._tell(message)
+
+    # What the worker answers
+
+    def on_heart(self, heart: Heart) -> None:
+        """Show the heart's segments."""
+        self._asked = None
+        self._tell("")
+        self._follow()
+        self._show()
+
+    def on_scar(self, scar: Scar) -> None:
+        """Put the mask into the scene."""
+        p = self.parameters
+        if p is None or p.volume is None:
+            return
+        self.scar = scar
+        self._tell("")
+        with slicer.util.tryWithErrorDisplay(_("The scar could not be shown.")):
+            node = scar_node.show(scar.made, p.volume, p.scar)
+            if p.scar is not node:
+                p.scar = node
+        self._show()
+
+    def on_drawn(self, spec: ScarSpec) -> None:
+        """Let the widgets show a random scar."""
+        self._show_spec(spec)
+
+    def on_error(self, error: Exception) -> None:
+        """Say what went wrong beside the widgets: a slider that is dragged too far is no reason for a box."""
+        if self.parameters is not None:
+            self._forget_scar(str(error))
+            self._show()
+
+    # What the user does
+
+    def on_selection(self, segments: frozenset[int]) -> None:
+        """Choose segments."""
+        if self.parameters is not None:
+            choose(self.parameters, segments)
+
+    def on_hover(self, segment: int) -> None:
+        """Name the segment under the mouse."""
+        lines = self.bullseye.face.tips.get(segment, "").split("\n")
+        hint = _("Click or drag to choose, Ctrl adds")
+        self.ui.segmentLabel.text = ", ".join(lines) or hint
+
+    def on_scroll(self, segment: int, notches: int) -> None:
+        """Ask for more or less: of the segment where each has its own share, else of the scar."""
+        p = self.parameters
+        if p is None:
+            return
+        if p.amount is Amount.EACH and segment in segments_of(p):
+            set_share(p, segment, shares_of(p)[segment] + 5.0 * notches)
+        elif p.amount is Amount.PERCENT:
+            p.percent = min(max(p.percent + 5.0 * notches, 0.5), 100.0)
+        elif p.amount is Amount.MILLILITRES:
+            p.volumeMl = min(max(round(p.volumeMl + 0.5 * notches, 2), 0.05), 200.0)
+
+    def on_share(self, percent: float) -> None:
+        """Ask for another share of the current segment."""
+        segment = self._share_segment()
+        if self.parameters is not None and segment:
+            set_share(self.parameters, segment, percent)
+
+    def on_sentence(self, *_args) -> None:
+        """Set the sliders from a sentence; one that can't be read changes nothing."""
+        from claimslicer.smile.words import parse
+
+        heart = self.author.heart
+        shown, lv_ml = (None, None) if heart is None else (set(heart.wall_ml), heart.lv_ml)
+        try:
+            spec = parse(self.ui.sentenceEdit.text, shown, lv_ml=lv_ml, base=self.history.current)
+        except SpecificationError as error:
+            self._tell(str(error))
+            return
+        self._show_spec(spec)
+
+    def on_undo(self, *_args) -> None:
+        """Go back one step."""
+        self._show_spec(self.history.undo())
+
+    def on_redo(self, *_args) -> None:
+        """Go forward again."""
+        self._show_spec(self.history.redo())
+
+    def on_new_seed(self, *_args) -> None:
+        """Let another grain grow in the same place."""
+        self.parameters.seed = random.randrange(1_000_000)
+
+    def on_random(self, *_args) -> None:
+        """Draw a scar as real ones lie, in connected segments."""
+        if self.author.heart is not None:
+            self.author.draw(random.randrange(1_000_000))
+
+    def on_make(self, *_args) -> None:
+        """Make the scar that the sliders ask for, where it doesn't follow them by itself."""
+        self._follow(now=True)
+
+    def on_new_scar(self, *_args) -> None:
+        """Keep this scar as it is; the next move makes another one."""
+        scar_node.finish(self.parameters.scar)
+        self.parameters.scar = None
+
+    def on_save(self, *_args) -> None:
+        """Save the specification."""
+        with slicer.util.tryWithErrorDisplay(_("The specification could not be saved.")):
+            specification_files.save(spec_of(self.parameters))
+
+    def on_load(self, *_args) -> None:
+        """Set the sliders from a file."""
+        with slicer.util.tryWithErrorDisplay(_("The specification could not be loaded.")):
+            self._show_spec(specification_files.load())
+
+    def on_paint(self, *_args) -> None:
+        """Go on to painting with this study and this scar."""
+        with slicer.util.tryWithErrorDisplay(_("The next module could not be opened.")):
+            p = self.parameters
+            handover.go_to("SynthesisModule", volume=p.volume, labels=p.labels, scar=p.scar)
+
+    # What is shown
+
+    def _show_spec(self, spec: ScarSpec | None) -> None:
+        if spec is None or self.parameters is None:
+            return
+        try:
+            show_spec(self.parameters, spec)
+        except SpecificationError as error:
+            self._tell(str(error))
+
+    def _tell(self, message: str) -> None:
+        first, _newline, rest = message.partition("\n")
+        self.ui.messageLabel.text = f"⚠ {first}" if message else ""
+        self.ui.messageLabel.toolTip = rest
+        self.ui.messageLabel.visible = bool(message)
+
+    def _show(self) -> None:
+        p, heart = self.parameters, self.author.heart
+        display.show_face(self.bullseye, p, heart, self.scar)
+        self.on_hover(self.bullseye.hovered)
+        display.show_amount(self.ui, p, self._share_segment())
+        display.show_result(self.ui, heart, self.scar)
+        self.ui.undoButton.enabled = self.history.can_undo
+        self.ui.redoButton.enabled = self.history.can_redo
+        self.ui.randomButton.enabled = heart is not None
+        self.ui.makeButton.enabled = heart is not None and not p.live
+        self.ui.newScarButton.enabled = scar_node.is_made(p.scar, scar_node.KIND)
+        self.ui.saveButton.enabled = self.history.current is not None
+        self.ui.paintButton.enabled = p.scar is not None and not self.missing()
+
+    def _share_segment(self) -> int:
+        """Return the segment whose share the slider shows, 0 for none."""
+        chosen = segments_of(self.parameters) if self.parameters is not None else ()
+        return self.bullseye.current if self.bullseye.current in chosen else min(chosen, default=0)
 
 
 class SMILEModuleTest(ScriptedLoadableModuleTest):
@@ -188,14 +372,11 @@ class SMILEModuleTest(ScriptedLoadableModuleTest):
     def test_scar_in_the_phantom(self) -> None:
         """The millilitres asked for are the millilitres in the scene."""
         from ClaimSlicerLib.example import add_phantom
+        from ClaimSlicerLib.mrml import scar_mask
 
         volume, labels = add_phantom()
         spec = ScarSpec(segments=(7, 8, 13, 14), volume_ml=6.0, mvo_fraction=0.2, seed=3)
         node, mask = SMILEModuleLogic().make_scar(volume, labels, spec)
-        voxels = sum(
-            int(slicer.util.arrayFromSegmentBinaryLabelmap(node, style.name, volume).sum())
-            for style in SCAR_STYLES
-        )
-        self.assertAlmostEqual(
-            voxels * mask.geometry.voxel_volume_ml, 6.0, delta=mask.geometry.voxel_volume_ml
-        )
+        voxel_ml = mask.geometry.voxel_volume_ml
+        self.assertAlmostEqual(int(mask.added.sum()) * voxel_ml, 6.0, delta=voxel_ml)
+        self.assertTrue((scar_mask(node, volume) == mask.labels).all())

@@ -233,8 +233,10 @@ def _draw_texts(painter, places: BullseyeLayout, face: Face) -> None:
         x, y = places.segment_centre(number)
         fill = face.colours.get(number, GREY)
         text, note = face.texts.get(number, ""), face.notes.get(number, "")
-        small = f"{number} · {note}" if note else str(number)
-        lines = [(small, "small" if text or note else "alone"), (text, "value")]
+        # Beside the middle a ring is narrow and high, above and below it wide and low.
+        beside = abs(x - places.x) > abs(y - places.y)
+        first = str(number) if beside or not note else f"{number} · {note}"
+        lines = [(first, "small" if text or note else "alone"), (text, "value"), (beside and note, "small")]
         lines = [line for line in lines if line[0]]
         y -= height * (len(lines) - 1) / 2
         for line, font in lines:

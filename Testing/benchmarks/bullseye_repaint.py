@@ -54,8 +54,8 @@ def main() -> int:
     widget = BullseyeWidget()
     widget.resize(350, 350)
     widget.show()
-    wall = {k: 5.0 for k in range(1, 18)}
-    present = {k: 0.7 for k in (3, 4, 9, 10, 15)}
+    wall = dict.fromkeys(range(1, 18), 5.0)
+    present = dict.fromkeys((3, 4, 9, 10, 15), 0.7)
 
     faces = {
         "selection": [

@@ -210,7 +210,7 @@ def scar_face(
     return Face(
         colours={k: scale.colour_at(new[k] / wall_ml[k]) for k in shown},
         texts={k: _millilitres(ml) for k, ml in new.items() if ml > 0},
-        notes={k: f"+{_millilitres(ml)}" for k, ml in there.items()},
+        notes={k: f"+{_millilitres(ml)}".replace("+<", "<") for k, ml in there.items()},
         tips={k: _scar_tip(k, wall_ml.get(k, 0.0), new.get(k, 0.0), there.get(k, 0.0)) for k in SEGMENTS},
         selected=frozenset(selected),
         hatched=frozenset(there),

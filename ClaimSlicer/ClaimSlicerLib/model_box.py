@@ -31,7 +31,7 @@ class ModelBox:
         self.bullseye.selectable = False
         self.bullseye.minimumHeight = 280
         self.bullseye.segmentHovered.connect(self._hovered)
-        ui.bullseyeLayout.addWidget(self.bullseye)
+        ui.bullseyePlace.layout().addWidget(self.bullseye)
         self.model = AhaModel(geometry_worker(), self._updated, self._problem)
         self._updated(None)
         ui.applyButton.clicked.connect(self._show)

@@ -5,8 +5,9 @@ import time
 import numpy as np
 import pytest
 from analytic_heart import HeartShape, make_heart
-from claimslicer.anatomy import build_frame
+from claimslicer.anatomy import Insertions, build_frame
 from claimslicer.labels import Label
+from scipy.spatial.transform import Rotation
 
 STACKS = {
     "usual": (9, (1.5, 1.5, 10.0), HeartShape()),
@@ -152,3 +153,20 @@ def test_a_study_takes_less_than_a_third_of_a_second():
         build_frame(labels, geometry, insertions=heart.insertions)
         times.append(time.process_time() - start)
     assert min(times) < 0.3
+
+
+@pytest.mark.parametrize("change", [{"rule": "septal"}, {"apex_first": False}, {"turned": 25.0}])
+def test_a_frame_made_like_another_is_the_same(change):
+    heart = make_heart()
+    turn = Rotation.from_euler("z", change.pop("turned", 0.0), degrees=True)
+    points = (heart.insertions.anterior, heart.insertions.inferior)
+    change["insertions"] = Insertions(*(tuple(turn.apply(point)) for point in points))
+    if change.get("apex_first") is False:
+        change["insertions"] = Insertions(*reversed(points))  # seen from the other end
+    first = build_frame(heart.labels, heart.geometry, insertions=heart.insertions)
+    alone = build_frame(heart.labels, heart.geometry, **change)
+    alike = build_frame(heart.labels, heart.geometry, like=first, **change)
+    for name in ("segments", "longitudinal", "circumferential", "transmural", "myocardium"):
+        assert np.array_equal(getattr(alone, name), getattr(alike, name), equal_nan=name != "myocardium"), (
+            name
+        )

@@ -24,16 +24,17 @@ def frame(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
     ``insertions`` is None or ``{anterior, inferior}`` in LPS millimetres; ``rule``, ``apex_first`` and
     ``mirrored`` are those of :func:`claimslicer.anatomy.build_frame`.
     """
+    like = None
     if "study" in arguments:
         study = study_from(arguments["study"])
         study_key = hash_of_study(study)
     else:
         former = context.frames[arguments["key"]]
-        study, study_key = former.study, former.study_key
+        study, study_key, like = former.study, former.study_key, former.frame
     options = {name: arguments.get(name) for name in ("insertions", "rule", "apex_first", "mirrored")}
     key = hashlib.sha256(json.dumps([study_key, to_json(options)]).encode()).hexdigest()
     if key not in context.frames:
-        context.frames.keep(KeptFrame(key, study_key, study, frame_of(study, arguments)))
+        context.frames.keep(KeptFrame(key, study_key, study, frame_of(study, arguments, like=like)))
     return _description(context.frames[key])
 
 
@@ -48,8 +49,16 @@ def surface(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return dataclasses.asdict(wall)
 
 
-def frame_of(study: Study, arguments: Mapping[str, Any], labels: np.ndarray | None = None) -> LVFrame:
-    """Build the frame of ``labels``, those of ``study`` unless given, as a task's arguments ask for it."""
+def frame_of(
+    study: Study,
+    arguments: Mapping[str, Any],
+    labels: np.ndarray | None = None,
+    like: LVFrame | None = None,
+) -> LVFrame:
+    """Build the frame of ``labels``, those of ``study`` unless given, as a task's arguments ask for it.
+
+    ``like`` is a former frame of the same labels, to be quicker.
+    """
     points = arguments.get("insertions")
     apex_first = arguments.get("apex_first")
     return build_frame(
@@ -60,6 +69,7 @@ def frame_of(study: Study, arguments: Mapping[str, Any], labels: np.ndarray | No
         rule=arguments.get("rule", "fixed"),
         apex_first=study.apex_first if apex_first is None else apex_first,
         mirrored=bool(arguments.get("mirrored")),
+        like=like,
     )
 
 

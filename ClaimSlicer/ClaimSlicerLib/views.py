@@ -90,6 +90,8 @@ def show_volume(volume: slicer.vtkMRMLScalarVolumeNode) -> None:
 
 def comparing() -> Arrangement | None:
     """Return what our views show, or None while the user's own layout is up."""
+    if slicer.app.layoutManager() is None:
+        return None  # Slicer runs without a main window
     number = _layout_node().GetViewArrangement()
     return next((arrangement for arrangement in Arrangement if arrangement.value == number), None)
 

@@ -25,18 +25,27 @@ def load(name: str, path: Path):
 
 load("cmake_lists", TESTING / "cmake_lists.py")
 load("training_cohort", TESTING / "library" / "training_cohort.py")
+load("panel_states", TESTING / "slicer" / "panel_states.py")
 load("host", TESTING / "host" / "__init__.py")
 
 NEEDED = {"slicer": "slicer-core", "PySide6": "PySide6-Essentials"}
 MISSING = [package for name, package in NEEDED.items() if importlib.util.find_spec(name) is None]
 HOST_TESTS = (
     "test_claim.py",
+    "test_claim_study.py",
+    "test_claim_boxes.py",
+    "test_bullseye.py",
     "test_smile.py",
     "test_children.py",
     "test_loading.py",
+    "test_panels.py",
     "test_mrml.py",
     "test_worker.py",
+    "test_job.py",
     "test_training.py",
+    "test_marks.py",
+    "test_views.py",
+    "test_synthesis.py",
 )
 collect_ignore = [*HOST_TESTS, "test_pythonqt.py", "test_imports.py"] if MISSING else []
 if not MISSING:
@@ -113,6 +122,18 @@ def wait_for(scene):
             time.sleep(0.002)
 
     return wait_for_
+
+
+@pytest.fixture
+def worker(scene, monkeypatch, tmp_path):
+    """A worker with tasks that misbehave; see worker_trial.py in Testing/library."""
+    from ClaimSlicerLib.worker import Worker
+    from trial import LAUNCHER, TRIAL, put_on_path
+
+    put_on_path(monkeypatch, tmp_path / "bin", LAUNCHER.format(exec="", python=sys.executable, trial=TRIAL))
+    worker = Worker(name="trial")
+    yield worker
+    worker.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

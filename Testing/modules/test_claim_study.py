@@ -1,0 +1,158 @@
+"""The CLAIM panel's box Study, and what the extension does at start-up: samples, terminology, marks."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import numpy as np
+import pytest
+import slicer
+from claimslicer.studies.phantom.samples import SAMPLES
+from PySide6 import QtCore
+from PySide6.QtTest import QTest
+
+
+def click(widget) -> None:
+    """Press and release the left mouse button."""
+    QTest.mouseClick(widget, QtCore.Qt.MouseButton.LeftButton)
+
+
+@pytest.fixture
+def panel(open_panel):
+    return open_panel("ClaimSlicer")
+
+
+def sample_action(panel, name: str):
+    return next(action for action in panel.study._menu.actions() if action.text == SAMPLES[name].title)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_sample_data_from_the_panel(panel, wait_for, name):
+    before = time.perf_counter()
+    sample_action(panel, name).trigger()
+    assert time.perf_counter() - before < 0.5, "the phantom is made by the worker"
+    wait_for(lambda: panel.parameters.volume is not None)
+    assert panel.parameters.volume.GetName().startswith(SAMPLES[name].title)
+    assert panel.parameters.volume.GetAttribute("ClaimSlicer.Synthetic") == "1"
+    click(panel.ui.applyButton)
+    wait_for(lambda: panel.parameters.wall is not None)
+    wanted = SAMPLES[name].settings.scar
+    assert f"scar in the labels {wanted.volume_ml if wanted else 0:.1f} ml" in panel.ui.findingsLabel.text
+    order = "apex first" if SAMPLES[name].settings.apex_first else "base first"
+    assert order in panel.ui.findingsLabel.text
+
+
+def test_sample_data_from_slicers_own_module(scene, wait_for):
+    from host import application, sampledata
+
+    application.load("ClaimSlicer")
+    from ClaimSlicerLib.sample_data import CATEGORY
+
+    assert len(slicer.modules.sampleDataSources[CATEGORY]) == len(SAMPLES) >= 2
+    sampledata.click(SAMPLES["infarct"].title)
+    wait_for(lambda: slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1)
+    volume = slicer.util.getNode(f"{SAMPLES['infarct'].title}*")
+    shown = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    assert volume.GetID() in [layer.GetBackgroundVolumeID() for layer in shown]
+
+
+def test_each_step_of_the_start_is_done_or_told(scene, monkeypatch, caplog):
+    from host import application
+
+    application.load("ClaimSlicer")
+    from ClaimSlicerLib import startup, terminology
+
+    done = []
+    monkeypatch.setattr(terminology, "load", lambda: 1 / 0)
+    monkeypatch.setattr("ClaimSlicerLib.marks.install", lambda: done.append("marks"))
+    monkeypatch.setattr("ClaimSlicerLib.views.install", lambda: done.append("views"))
+    monkeypatch.setattr("ClaimSlicerLib.sample_data.register", lambda: done.append("samples"))
+    with caplog.at_level(logging.ERROR):
+        startup.begin()
+    assert done == ["marks", "views", "samples"]
+    assert "ClaimSlicerLib.terminology" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_the_terminology_is_there_after_the_start(scene):
+    from host import application
+
+    application.load("ClaimSlicer")
+    from ClaimSlicerLib.terminology import CONTEXT
+
+    names = []
+    logic = slicer.modules.terminologies.logic()
+    import vtk
+
+    found = vtk.vtkStringArray()
+    logic.GetLoadedTerminologyNames(found)
+    names = [found.GetValue(k) for k in range(found.GetNumberOfValues())]
+    assert CONTEXT in names
+
+
+@pytest.fixture
+def unlabelled(panel, phantom):
+    """The panel with the phantom's volume chosen and its labels gone from the scene."""
+    slicer.mrmlScene.RemoveNode(phantom[1])
+    panel.ui.volumeSelector.setCurrentNode(phantom[0])
+    return panel
+
+
+def test_labels_are_found_by_the_network(unlabelled, wait_for, dialogs):
+    panel = unlabelled
+    assert not panel.ui.applyButton.enabled
+    click(panel.ui.findLabelsButton)
+    assert panel.ui.findCancelButton.enabled
+    assert not panel.ui.findLabelsButton.enabled
+    seen = []
+    wait_for(lambda: seen.append(panel.ui.findProgress.value) or not panel.study.job.running, 120)
+    assert not dialogs.errors()
+    assert len(set(seen)) > 2, "progress is shown"
+    node = panel.parameters.labels
+    assert node.GetAttribute("ClaimSlicer.Made") == "labels"
+    assert "automatic" in node.GetName()
+    from ClaimSlicerLib.example import phantom_study
+    from ClaimSlicerLib.mrml import study_labels
+
+    found, truth = study_labels(node, panel.parameters.volume), phantom_study().labels
+    both = ((found == 1) & (truth == 1)).sum()
+    assert 2 * both / ((found == 1).sum() + (truth == 1).sum()) > 0.7
+    assert panel.ui.applyButton.enabled
+
+
+def test_finding_labels_is_cancelled(unlabelled, wait_for, dialogs):
+    panel = unlabelled
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    click(panel.ui.findLabelsButton)
+    wait_for(lambda: panel.ui.findProgress.value > 0, 120)
+    click(panel.ui.findCancelButton)
+    assert not panel.study.job.running
+    assert "Stopped" in panel.ui.studyLabel.text
+    assert not panel.ui.findRow.visible
+    assert slicer.mrmlScene.GetNumberOfNodes() == before
+    assert panel.parameters.labels is None
+    assert not dialogs.shown
+
+
+def test_the_volume_is_deleted_while_labels_are_looked_for(unlabelled, wait_for, dialogs, monkeypatch):
+    panel = unlabelled
+    volume = panel.parameters.volume
+    wrong = {"labels": np.zeros((2, 2, 2), np.uint8)}
+    node_id = volume.GetID()
+    slicer.mrmlScene.RemoveNode(volume)
+    with pytest.raises(Exception, match="removed while"):
+        panel.study._found(node_id, wrong["labels"])
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
+
+
+def test_the_scene_is_closed_while_labels_are_looked_for(unlabelled, wait_for, dialogs):
+    click(unlabelled.ui.findLabelsButton)
+    slicer.mrmlScene.Clear()
+    assert not unlabelled.study.job.running
+    for _ in range(50):
+        slicer.app.processEvents()
+        time.sleep(0.002)
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
+    assert not unlabelled.ui.findLabelsButton.enabled
+    assert not dialogs.shown

@@ -20,7 +20,7 @@ class CurvesWidget(qt.QWidget):
     def __init__(self, parent=None) -> None:
         qt.QWidget.__init__(self, *(() if parent is None else (parent,)))
         self.minimumWidth = 220
-        self.minimumHeight = 250
+        self.minimumHeight = 265
         self.accessibleName = _("Curves of the training")
         self.charts: tuple[Chart, ...] = ()
         self._history: History | None = None
@@ -37,7 +37,7 @@ class CurvesWidget(qt.QWidget):
     def _lay_out(self) -> None:
         history = self._history
         width = self.width - LEFT - RIGHT
-        height = (self.height - 2 * (TITLE + AXIS) - GAP) / 2
+        height = (self.height - 3 * TITLE - 2 * AXIS - GAP) / 2
         self.charts = ()
         if history is not None and width > 40 and height > 20:
             loss = [
@@ -46,12 +46,12 @@ class CurvesWidget(qt.QWidget):
             ]
             names = sorted(history.validation)
             found = [
-                Series(name.removeprefix("dice_"), history.validation[name], colour)
+                Series(figure_name(name), history.validation[name], colour)
                 for name, colour in zip(names, (COLOURS[1], COLOURS[2], COLOURS[3], COLOURS[0]), strict=False)
             ]
             dice = any(name.startswith("dice_") for name in names)
-            title = _("Validation, Dice") if dice else _("Validation")
-            lower = TITLE + height + AXIS + GAP + TITLE
+            title = _("Dice on the patients held back") if dice else _("Loss on the patients held back")
+            lower = TITLE + height + AXIS + GAP + 2 * TITLE
             self.charts = (
                 chart(_("Loss"), loss, (LEFT, TITLE, width, height), history.steps),
                 chart(title, found, (LEFT, lower, width, height), history.steps, from_zero=dice),
@@ -71,6 +71,12 @@ class CurvesWidget(qt.QWidget):
         painter.end()
 
 
+def figure_name(name: str) -> str:
+    """Return what people call a validation figure; the infarct includes MVO, MI doesn't."""
+    known = {"dice_myocardium": _("myocardium"), "dice_infarct": _("infarct"), "dice_scar": _("MI")}
+    return known.get(name, name)
+
+
 def _draw(painter: qt.QPainter, one: Chart, ink: qt.QColor) -> None:
     faint = _with_alpha(ink, 45)
     right, bottom = one.left + one.width, one.top + one.height
@@ -87,7 +93,9 @@ def _draw(painter: qt.QPainter, one: Chart, ink: qt.QColor) -> None:
         _write(painter, text, (place, bottom + 3, 60.0, 15.0), edge, _with_alpha(ink, 190))
     painter.setPen(qt.QPen(qt.QBrush(ink), 1.0))
     painter.drawLine(qt.QPointF(one.left, bottom), qt.QPointF(right, bottom))
-    _write(painter, one.title, (one.left, one.top - TITLE, one.width, 16.0), qt.Qt.AlignLeft, ink)
+    rows = 2 if len(one.legend) > 1 else 1
+    title = (one.left, one.top - rows * TITLE, one.width, 16.0)
+    _write(painter, one.title, title, qt.Qt.AlignLeft, ink)
     if not one.y_ticks:
         box = (one.left, one.top, one.width, one.height)
         _write(painter, _("not yet"), box, qt.Qt.AlignHCenter, _with_alpha(ink, 120))
@@ -116,17 +124,17 @@ def _draw_line(painter: qt.QPainter, line: Line) -> None:
 
 
 def _draw_legend(painter: qt.QPainter, one: Chart, ink: qt.QColor) -> None:
-    """Write names and last values from the right, as far as there is room."""
+    """Write names and last values: one beside the title, more in a row of their own from the left."""
     metrics = painter.fontMetrics()
-    right = one.left + one.width
-    for name, value, colour in reversed(one.legend):
-        text = f"{name} {value}"
-        width = metrics.horizontalAdvance(text) + 2.0
-        _write(painter, text, (right - width, one.top - TITLE, width, 16.0), qt.Qt.AlignLeft, ink)
+    widths = [metrics.horizontalAdvance(f"{name} {value}") + 2.0 for name, value, _colour in one.legend]
+    x = one.left if len(widths) > 1 else one.left + one.width - sum(widths) - 15.0
+    for (name, value, colour), width in zip(one.legend, widths, strict=True):
         painter.setPen(qt.QPen(qt.QBrush(qt.QColor(colour)), 2.0))
         y = one.top - TITLE + 8
-        painter.drawLine(qt.QPointF(right - width - 15, y), qt.QPointF(right - width - 4, y))
-        right -= width + 24
+        painter.drawLine(qt.QPointF(x, y), qt.QPointF(x + 11, y))
+        box = (x + 15, one.top - TITLE, width, 16.0)
+        _write(painter, f"{name} {value}", box, qt.Qt.AlignLeft, ink)
+        x += width + 25
 
 
 def _write(painter: qt.QPainter, text: str, box: tuple[float, float, float, float], edge, colour) -> None:

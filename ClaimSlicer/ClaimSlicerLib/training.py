@@ -21,7 +21,7 @@ from ClaimSlicerLib.training_runs import RunsView
 from ClaimSlicerLib.worker import Worker
 
 SETTINGS = "CLAIM/Training/"
-AMBER, RED = "#B26A00", "#C62828"
+AMBER, RED = "#B26A00", "#D84343"
 
 
 def devices() -> list[tuple[str, str]]:

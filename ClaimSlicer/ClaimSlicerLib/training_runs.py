@@ -23,7 +23,8 @@ LOOK_MS = 1000
 LOOKS_PER_SEARCH = 5
 """The folder is searched for runs that others began every so many looks."""
 LOG_LINES = 200
-COLOURS = {"running": "#2E7D32", "stopping": "#B26A00", "paused": "#B26A00", "failed": "#C62828"}
+FAILED = "#D84343"
+COLOURS = {"running": "#388E3C", "stopping": "#B26A00", "paused": "#B26A00", "failed": FAILED}
 
 
 def state_text(state: State) -> str:
@@ -102,9 +103,9 @@ class RunsView:
         table.blockSignals(True)
         table.rowCount = len(self.runs)
         for row, run in enumerate(self.runs):
-            for column, text in enumerate((run.name, run.info["preset"], "")):
+            for column, text in enumerate((run.name, run.info["preset"])):
                 item = qt.QTableWidgetItem(text)
-                item.setToolTip(_("{kind} on {data}").format(**run.info) if column < 2 else "")
+                item.setToolTip(_("{kind} on {data}").format(**run.info))
                 table.setItem(row, column, item)
         table.blockSignals(False)
         self._mark_row()
@@ -127,12 +128,10 @@ class RunsView:
             if self._states.get(run.name) == state:
                 continue
             self._states[run.name] = state
-            item = self.ui.runsTable.item(row, 2)
-            item.setText(state_text(state))
+            item = qt.QTableWidgetItem(state_text(state))
             if state in COLOURS:
                 item.setForeground(qt.QBrush(qt.QColor(COLOURS[state])))
-            else:
-                item.setForeground(qt.QBrush(self.ui.runsTable.palette.color(qt.QPalette.Text)))
+            self.ui.runsTable.setItem(row, 2, item)
 
     def _row_chosen(self) -> None:
         row = self.ui.runsTable.currentRow()
@@ -184,13 +183,16 @@ class RunsView:
 
     def _show_standing(self) -> None:
         ui, history, state = self.ui, self.history, self._states[self.run.name]
+        ui.curvesPlace.visible = history.steps > 0
+        reading = state == "running" and history.stage == "reading"
+        ui.runProgress.format = _("Reading studies, {percent}").format(percent="%p %") if reading else "%p %"
         ui.runProgress.value = round(100 * (1.0 if state == "finished" else history.fraction))
         ui.pauseButton.enabled = state == "running"
         ui.resumeButton.enabled = state in ("waiting", "paused", "failed")
         ui.resumeButton.text = _("Start") if state == "waiting" else _("Resume")
         ui.useButton.enabled = state == "finished"
         ui.runLabel.text = self._standing(state)
-        ui.runLabel.styleSheet = "color: #C62828" if state == "failed" else ""
+        ui.runLabel.styleSheet = f"color: {FAILED}" if state == "failed" else ""
         if state != self._shown_state:
             self._shown_state = state
             ui.logCheck.checked = state == "failed"
@@ -203,8 +205,9 @@ class RunsView:
         if state == "failed":
             return self.run.cause()
         if history.steps == 0:
-            begun = f"{history.stage}: {history.message}" if history.stage else _("starting…")
-            return begun if state in ("running", "stopping") else state_text(state).capitalize()
+            return (
+                history.message or _("Starting…") if state in ("running", "stopping") else _("No steps yet")
+            )
         if state == "finished":
             return _("{steps} steps on {device}. The model is ready.").format(**vars(history))
         text = _("Step {step} of {steps} on {device}").format(**vars(history))
@@ -242,7 +245,11 @@ class RunsView:
         text = "\n".join(self.run.last_log_lines(LOG_LINES)) if wanted and self.run is not None else ""
         if text != self.ui.logText.plainText:
             self.ui.logText.plainText = text
-            self.ui.logText.moveCursor(qt.QTextCursor.End)
+            qt.QTimer.singleShot(0, self._log_to_end)
+
+    def _log_to_end(self) -> None:
+        bar = self.ui.logText.verticalScrollBar()
+        bar.value = bar.maximum
 
     # Buttons
 

@@ -7,9 +7,9 @@ import pytest
 from claimslicer.figures.curves import (
     Series,
     chart,
+    legend_text,
     number_text,
     round_ticks,
-    significant,
     step_text,
     thinned,
 )
@@ -81,4 +81,10 @@ def test_numbers_for_people():
     assert [number_text(value, (0.0, 0.25)) for value in (0.0, 0.25)] == ["0.00", "0.25"]
     assert number_text(400, (0, 200)) == "400"
     assert [step_text(value) for value in (0, 2500, 14000)] == ["0", "2500", "14k"]
-    assert [significant(value) for value in (0.51234, 12.345, 0.0, 1234.5)] == ["0.512", "12.3", "0", "1234"]
+    assert [legend_text(value) for value in (0.51234, 12.345, 0.0, 1234.5, 0.00291)] == [
+        "0.512",
+        "12.3",
+        "0",
+        "1234",
+        "0.003",
+    ]

@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
-"""Okabe and Ito's, told apart by colour-blind readers as well."""
+COLOURS = ("#2F8FCF", "#D55E00", "#009E73", "#CC79A7")
+"""After Okabe and Ito, told apart by colour-blind readers as well; the blue lighter, for dark windows."""
 _ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
@@ -75,15 +75,19 @@ def chart(
         Line(tuple(at(*point) for point in thinned(one.points, int(width))), one.colour, one.faint)
         for one in series
     )
-    x_values = [value for value in round_ticks(0, last, max(2, int(width // 70))) if value <= last]
+    x_values = round_ticks(0, last, max(2, int(width // 70)))
     return Chart(
         title,
         *box,
-        tuple((at(value, bottom_value)[0], step_text(value)) for value in x_values),
+        tuple(
+            (at(value, bottom_value)[0], step_text(value))
+            for value in x_values
+            if value <= last and value % 1 == 0
+        ),
         tuple((at(0, value)[1], number_text(value, y_values)) for value in y_values) if values else (),
         lines,
         tuple(
-            (one.name, significant(one.points[-1][1]), one.colour)
+            (one.name, legend_text(one.points[-1][1]), one.colour)
             for one in series
             if one.points and not one.faint
         ),
@@ -131,8 +135,8 @@ def step_text(value: float) -> str:
     return f"{value / 1000:g}k" if value >= 10000 else f"{value:g}"
 
 
-def significant(value: float) -> str:
-    """Return ``value`` with three significant digits."""
+def legend_text(value: float) -> str:
+    """Return ``value`` with three digits, none behind the third decimal."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
+    return f"{value:.{min(3, max(0, 2 - math.floor(math.log10(abs(value)))))}f}"

@@ -65,18 +65,23 @@ class DoctorBox:
     def check(self) -> None:
         """Look at everything again."""
         with slicer.util.tryWithErrorDisplay(_("The installation could not be looked at.")):
+            self.worker.close()
             self.job.start(self.worker, "doctor", {}, self._found)
             self.ui.doctorLabel.text = _("Loading every package once, which takes some seconds…")
 
     def _found(self, result: dict) -> str:
-        # The next look must be at packages as they are then.
-        qt.QTimer.singleShot(0, self.worker.close)
+        qt.QTimer.singleShot(0, self._end_worker)
         findings = [Finding(**values) for values in result["findings"]]
         self.findings = sorted(findings, key=lambda finding: not finding.in_the_way)
         self._fill()
         if self._mending:
             return self._after_install()
         return self._summary()
+
+    def _end_worker(self) -> None:
+        """The next look must be at the packages as they are then."""
+        if not self.job.running:
+            self.worker.close()
 
     def _fill(self) -> None:
         table = self.ui.findingsTable

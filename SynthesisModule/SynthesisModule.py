@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import slicer
+import vtk
 from slicer import vtkMRMLLabelMapVolumeNode, vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
@@ -35,13 +36,14 @@ from ClaimSlicerLib import views
 from ClaimSlicerLib.choices import DEVICE_OPTIONS, Choice, ask_devices, model_options
 from ClaimSlicerLib.handover import go_to
 from ClaimSlicerLib.job import JobDisplay
+from ClaimSlicerLib.made import is_made
 from ClaimSlicerLib.mrml import scar_mask, volume_study
 from ClaimSlicerLib.panel import Panel
 from ClaimSlicerLib.synthetic import recipe_of
 from ClaimSlicerLib.worker import geometry_worker, model_worker
 from ClaimSlicerLib.wrapped import wrapped
 from SynthesisModuleLib.comparison_box import ComparisonBox
-from SynthesisModuleLib.variants import add_variants
+from SynthesisModuleLib.variants import KIND, add_variants
 from SynthesisModuleLib.variants_box import VariantsBox
 
 MAXIMUM_SEED = 999999
@@ -200,9 +202,7 @@ class SynthesisModuleWidget(Panel):
         ui.variantsTable.itemDoubleClicked.connect(self.on_compare)
         ui.samplerSelector.activated.connect(self.on_sampler)
         ui.advancedBox.contentsCollapsed.connect(self.on_advanced)
-        scene = slicer.mrmlScene
-        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent):
-            self.addObserver(scene, event, self._on_nodes)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self._on_removed)
 
     def enter(self) -> None:
         """Bind the parameter node, and offer the models there are now."""
@@ -251,8 +251,9 @@ class SynthesisModuleWidget(Panel):
         with slicer.util.tryWithErrorDisplay(_("The comparison can't be shown.")):
             self.comparison.follow(self.parameters)
 
-    def _on_nodes(self, *_args) -> None:
-        if not slicer.mrmlScene.IsBatchProcessing():
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _on_removed(self, _scene, _event, node) -> None:
+        if is_made(node, KIND) and not slicer.mrmlScene.IsBatchProcessing():
             self.variants.refresh(self.job.running)
 
     def _set(self, name: str, value: str) -> None:
@@ -298,7 +299,8 @@ class SynthesisModuleWidget(Panel):
     def _compare(self, first: vtkMRMLScalarVolumeNode, second: vtkMRMLScalarVolumeNode) -> None:
         with slicer.util.NodeModify(self.parameters.parameterNode):
             self.parameters.against, self.parameters.shown, self.parameters.fade = first, second, 100
-        self.comparison.begin(self.parameters)
+        if not self.comparison.shows(self.parameters):
+            self.comparison.begin(self.parameters)
         self.update()
 
     def on_compare(self, *_args) -> None:

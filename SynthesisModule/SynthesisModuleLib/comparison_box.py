@@ -63,12 +63,16 @@ class ComparisonBox:
         first, second = parameters.against, parameters.shown
         end = views.compare(first, second, parameters.arrangement, heart=_heart(parameters, first))
         self._windows.link(first, second)
-        self._shown = (first.GetID(), second.GetID(), parameters.arrangement)
+        self._shown = _key(parameters)
         self.ui.lowLabel.text, self.ui.highLabel.text = f"−{end:.4g}", f"+{end:.4g}"
         two_variants = is_made(first, KIND)
         self.ui.firstLabel.text = _("First") if two_variants else _("Original")
         self.ui.secondLabel.text = _("Second") if two_variants else _("Synthetic")
         self.ui.firstLabel.toolTip, self.ui.secondLabel.toolTip = first.GetName(), second.GetName()
+
+    def shows(self, parameters) -> bool:
+        """Say whether the views already show what the parameter node holds."""
+        return self._shown == _key(parameters)
 
     def follow(self, parameters) -> None:
         """Bring the views up to date with the parameter node, and the widgets with the views."""
@@ -76,8 +80,7 @@ class ComparisonBox:
         if parameters is None or not comparing or None in (parameters.against, parameters.shown):
             self.end()
         else:
-            wanted = (parameters.against.GetID(), parameters.shown.GetID(), parameters.arrangement)
-            if wanted != self._shown:
+            if not self.shows(parameters):
                 self.begin(parameters)
             if not self.flicker.running:
                 views.fade(parameters.fade / 100.0)
@@ -104,6 +107,10 @@ class ComparisonBox:
     def _enable(self, comparing: bool) -> None:
         for widget in (self.ui.fadeSlider, self.ui.flickerButton, self.ui.leaveButton):
             widget.enabled = comparing
+
+
+def _key(parameters) -> tuple[str, str, views.Arrangement]:
+    return parameters.against.GetID(), parameters.shown.GetID(), parameters.arrangement
 
 
 def _gradient(colours: Sequence[str]) -> str:

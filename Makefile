@@ -23,6 +23,7 @@ lint: .venv/.development
 bench: .venv/.development ## figures on the real studies in CLAIM_DATA; tables and pictures in build/bench
 	@test -d "$(CLAIM_DATA)/emidec" || { echo "Set CLAIM_DATA to a folder that holds emidec/Case_P001 and so on."; exit 2; }
 	$(BENCH)/import_time.py
+	$(BENCH)/main_thread.py
 	$(BENCH)/smile_speed.py --data $(CLAIM_DATA)/emidec
 	$(BENCH)/smile_vs_real.py --data $(CLAIM_DATA)/emidec --out build/bench/smile
 	$(BENCH)/insertion_error.py --data $(CLAIM_DATA)

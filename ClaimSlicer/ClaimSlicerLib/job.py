@@ -75,12 +75,14 @@ class JobDisplay:
         self._cancel_button.enabled = running
 
     def _end(self, result: dict | None, error: Exception | None, on_result: Callable[[dict], str]) -> None:
-        if isinstance(error, Cancelled):
-            self._text.text = str(error)
-        else:
-            self._text.text = "" if error is None else str(error).partition("\n")[0]
-            with slicer.util.tryWithErrorDisplay(_("The work failed; the scene is as it was.")):
-                if error is not None:
-                    raise error
+        if error is None:
+            try:
                 self._text.text = on_result(result)
+            except Exception as failure:
+                error = failure
+        if error is not None:
+            self._text.text = str(error).partition("\n")[0]
         self._changed()
+        if error is not None and not isinstance(error, Cancelled):
+            with slicer.util.tryWithErrorDisplay(_("The work failed; the scene is as it was.")):
+                raise error

@@ -21,7 +21,7 @@ from claimslicer.worker.messages import pack, unpack
 from slicer.i18n import tr as _
 
 from ClaimSlicerLib.packages import ensure_packages
-from ClaimSlicerLib.processes import end_process_tree
+from ClaimSlicerLib.processes import end_process_tree, slicer_python
 
 OnDone = Callable[[dict | None, Exception | None], None]
 OnProgress = Callable[[float, str], None]
@@ -148,21 +148,19 @@ class Worker:
         """Hand the next request to the process, when it is free."""
         if self._job is not None or self._why or not self._waiting:
             return
-        self._job = self._waiting.popleft()
+        job = self._job = self._waiting.popleft()
         try:
-            if self._job.error is not None:
-                raise self._job.error
+            if job.error is not None:
+                raise job.error
             if self.process.state() == qt.QProcess.NotRunning:
                 self._start()
         except Exception as error:
             self._answered(None, error)
-            return
-        self._write(self._job.line)
+        if self._job is job:  # On Windows a start that fails has been answered by now.
+            self._write(job.line)
 
     def _start(self) -> None:
-        python = shutil.which("PythonSlicer")
-        if python is None:
-            raise WorkerError(_("PythonSlicer isn't on the PATH; it comes with Slicer."))
+        python = slicer_python()
         self._forget_process()
         self._log = Path(self._folder.name) / f"worker-{self._job.number}.log"
         self._watch.start(1000)

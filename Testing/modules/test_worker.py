@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import sys
@@ -11,7 +10,7 @@ import time
 import numpy as np
 import psutil
 import pytest
-from claimslicer.errors import Cancelled, OutputError, StudyError
+from claimslicer.errors import Cancelled, ClaimError, OutputError, StudyError
 from trial import LAUNCHER, TRIAL, Asked, put_on_path
 
 
@@ -191,16 +190,16 @@ def test_close_ends_everything_and_the_worker_can_be_used_again(worker, wait_for
 def test_without_slicers_python_a_sentence_says_so(worker, wait_for, monkeypatch, tmp_path):
     from ClaimSlicerLib.worker import WorkerError
 
-    working = os.environ["PATH"]
-    for path, words in (("", "PythonSlicer isn't on the PATH"), ("#!/nowhere\n", "could not be started")):
-        if path:
-            put_on_path(monkeypatch, tmp_path / "broken", path)
-        else:
-            monkeypatch.setenv("PATH", str(tmp_path))
+    with monkeypatch.context() as without:
+        without.setenv("PATH", str(tmp_path))
         _, error = Asked(worker, "echo").end(wait_for)
-        assert type(error) is WorkerError
-        assert words in str(error)
-    monkeypatch.setenv("PATH", working)
+    assert type(error) is ClaimError
+    assert "PythonSlicer isn't on the PATH" in str(error)
+    with monkeypatch.context() as broken:
+        put_on_path(broken, tmp_path / "broken", "#!/nowhere\n")
+        _, error = Asked(worker, "echo").end(wait_for)
+    assert type(error) is WorkerError
+    assert "could not be started" in str(error)
     assert Asked(worker, "echo", fine=True).result(wait_for)["fine"] is True
 
 

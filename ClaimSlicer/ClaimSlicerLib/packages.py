@@ -7,7 +7,6 @@ import importlib.util
 import tempfile
 from pathlib import Path
 
-import slicer
 from claimslicer.errors import ClaimError
 
 REQUIREMENTS = Path(__file__).parent.parent / "Resources" / "ClaimSlicer-requirements.txt"
@@ -24,11 +23,14 @@ def ensure_packages() -> None:
     Raises :class:`ClaimError` when PyTorch can't be installed or the user declines, RuntimeError when the
     user declines the other packages.
     """
+    # Slicer loads this module only when it is asked for.
+    from slicer import packaging
+
     if importlib.util.find_spec("torch") is None:
         install_torch()
     with tempfile.TemporaryDirectory(prefix="claim-") as folder:
-        slicer.packaging.pip_ensure(
-            slicer.packaging.load_requirements(REQUIREMENTS),
+        packaging.pip_ensure(
+            packaging.load_requirements(REQUIREMENTS),
             constraints=write_constraints(Path(folder)),
             requester="CLAIM",
         )

@@ -238,7 +238,9 @@ def start() -> None:
     sys.modules["SampleData"] = sampledata.module()
     for child in (scripted.module(), parameters.module(), packaging_module(), translation_module()):
         sys.modules[child.__name__] = child
-        setattr(slicer, child.__name__.rpartition(".")[2], child)
+        if child.__name__ != "slicer.packaging":
+            # Slicer itself imports the others, so that they are there as attributes.
+            setattr(slicer, child.__name__.rpartition(".")[2], child)
     slicer.app = Application(folder)
     slicer.app.build()
     _load_all()

@@ -41,7 +41,6 @@ from ClaimSlicerLib.mrml import scar_mask, volume_study
 from ClaimSlicerLib.panel import Panel
 from ClaimSlicerLib.synthetic import recipe_of
 from ClaimSlicerLib.worker import geometry_worker, model_worker
-from ClaimSlicerLib.wrapped import wrapped
 from SynthesisModuleLib.comparison_box import ComparisonBox
 from SynthesisModuleLib.variants import KIND, add_variants
 from SynthesisModuleLib.variants_box import VariantsBox
@@ -130,7 +129,7 @@ class SynthesisModuleLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> SynthesisModuleParameterNode:  # noqa: N802
         """Return the parameter node, wrapped."""
-        return wrapped(SynthesisModuleParameterNode, super().getParameterNode())
+        return SynthesisModuleParameterNode(super().getParameterNode())
 
     def arguments(self, parameters: SynthesisModuleParameterNode) -> dict[str, typing.Any]:
         """Return what the worker's task ``synthesize`` is asked. Raises StudyError for unfit nodes."""
@@ -203,6 +202,7 @@ class SynthesisModuleWidget(Panel):
         ui.samplerSelector.activated.connect(self.on_sampler)
         ui.advancedBox.contentsCollapsed.connect(self.on_advanced)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self._on_removed)
+        slicer.app.layoutManager().layoutChanged.connect(self.update)
 
     def enter(self) -> None:
         """Bind the parameter node, and offer the models there are now."""
@@ -214,6 +214,11 @@ class SynthesisModuleWidget(Panel):
         """Let go of the parameter node; what is compared stays, but stands still."""
         self.comparison.stop_flicker()
         Panel.exit(self)
+
+    def cleanup(self) -> None:
+        """End everything, and follow the layout no more."""
+        slicer.app.layoutManager().layoutChanged.disconnect(self.update)
+        Panel.cleanup(self)
 
     def stop(self) -> None:
         """End the work and the comparison."""
@@ -234,7 +239,6 @@ class SynthesisModuleWidget(Panel):
     def update(self, *_args) -> None:
         """Show the parameter node's state, the scene's variants, and what is compared."""
         Panel.update(self)
-        self.ui.progressBar.visible = self.ui.cancelButton.visible = self.job.running
         if self.job.running:
             self.ui.applyButton.enabled = False
         self.variants.refresh(self.job.running)

@@ -15,10 +15,13 @@ from slicer.i18n import tr as _
 
 from ClaimSlicerLib.synthetic import is_synthetic
 
-TOP = 0.985
-"""Where the words hang, as a share of the view's height; Slicer's own annotations stand in the corners."""
+MARGIN_PIXELS = 4
+LINE_PIXELS = 20
+"""Room for a line of Slicer's own annotations: where they fill the upper corners, ours hangs below them."""
+UPPER_CORNERS = (2, 3)
+"""Their numbers in vtkCornerAnnotation."""
 FONT_SIZES = (9, 18)
-"""Smallest and largest; between them the words take about two thirds of the view's width."""
+"""Smallest and largest; between them the words fit into the view's width."""
 
 _marks: dict[str, Mark] = {}
 
@@ -34,37 +37,37 @@ def install() -> None:
 
 
 def _mark_views() -> None:
-    for name, window, shows in _views():
+    for name, window, words in _views():
         if name not in _marks or not _marks[name].belongs_to(window):
-            _marks[name] = Mark(window, shows)
+            _marks[name] = Mark(window, words)
 
 
-def _views() -> Iterator[tuple[str, vtk.vtkRenderWindow, Callable[[], bool]]]:
-    """Give each view's name, window, and the question whether it shows anything synthetic."""
+def _views() -> Iterator[tuple[str, vtk.vtkRenderWindow, Callable[[], str]]]:
+    """Give each view's node ID, its window, and the function that says which words belong there."""
     manager = slicer.app.layoutManager()
     for name in manager.sliceViewNames():
         widget = manager.sliceWidget(name)
         if widget is not None:
             key = widget.mrmlSliceNode().GetID()
-            yield key, widget.sliceView().renderWindow(), lambda key=key: _ask(slice_shows_synthetic, key)
+            yield key, widget.sliceView().renderWindow(), lambda key=key: _ask(words_for_slice, key)
     for index in range(manager.threeDViewCount):
         widget = manager.threeDWidget(index)
         if widget is not None:
             key = widget.mrmlViewNode().GetID()
-            yield key, widget.threeDView().renderWindow(), lambda key=key: _ask(view_shows_synthetic, key)
+            yield key, widget.threeDView().renderWindow(), lambda key=key: _ask(words_for_3d, key)
 
 
-def _ask(question: Callable[[slicer.vtkMRMLAbstractViewNode], bool], node_id: str) -> bool:
+def _ask(words_for: Callable[[slicer.vtkMRMLAbstractViewNode], str], node_id: str) -> str:
     node = slicer.mrmlScene.GetNodeByID(node_id)
-    return node is not None and question(node)
+    return "" if node is None else words_for(node)
 
 
 class Mark:
     """The words in one view's window."""
 
-    def __init__(self, window: vtk.vtkRenderWindow, shows: Callable[[], bool]) -> None:
-        self.actor = _words()
-        self._shows = shows
+    def __init__(self, window: vtk.vtkRenderWindow, words: Callable[[], str]) -> None:
+        self.actor = _actor()
+        self._words = words
         # The window belongs to its view: held here, it would outlive it.
         self._window = vtk.vtkWeakReference()
         self._window.Set(window)
@@ -75,24 +78,35 @@ class Mark:
         return self._window.Get() is window
 
     def _before_drawing(self, window: vtk.vtkRenderWindow, _event: str) -> None:
-        self.actor.SetVisibility(self._shows())
+        words = self._words()
+        self.actor.SetInput(f" {words} ")
+        self.actor.SetVisibility(bool(words))
         # A light-box view changes its renderers.
         renderer = window.GetRenderers().GetFirstRenderer()
         if renderer is not None and not renderer.HasViewProp(self.actor):
             renderer.AddViewProp(self.actor)
         smallest, largest = FONT_SIZES
-        size = min(max(window.GetSize()[0] // 24, smallest), largest)
+        size = min(max(window.GetSize()[0] // 30, smallest), largest)
         self.actor.GetTextProperty().SetFontSize(size)
+        height = max(window.GetSize()[1], 1)
+        down = MARGIN_PIXELS + LINE_PIXELS * _lines_above(renderer)
+        self.actor.GetPositionCoordinate().SetValue(0.5, max(1.0 - down / height, 0.5))
 
 
-def _words() -> vtk.vtkTextActor:
+def _lines_above(renderer: vtk.vtkRenderer | None) -> int:
+    """Return how many lines the fuller of a view's upper corners holds."""
+    props = renderer.GetViewProps() if renderer is not None else []
+    corners = [prop for prop in props if prop.IsA("vtkCornerAnnotation") and prop.GetVisibility()]
+    texts = [corner.GetText(number) or "" for corner in corners for number in UPPER_CORNERS]
+    return max((len(text.strip().splitlines()) for text in texts), default=0)
+
+
+def _actor() -> vtk.vtkTextActor:
     actor = vtk.vtkTextActor()
-    actor.SetInput(" " + _("SYNTHETIC – not a patient's image") + " ")
     actor.PickableOff()
     actor.SetLayerNumber(7)
     place = actor.GetPositionCoordinate()
     place.SetCoordinateSystemToNormalizedViewport()
-    place.SetValue(0.5, TOP)
     style = actor.GetTextProperty()
     style.SetJustificationToCentered()
     style.SetVerticalJustificationToTop()
@@ -104,23 +118,40 @@ def _words() -> vtk.vtkTextActor:
     return actor
 
 
-def slice_shows_synthetic(slice_node: slicer.vtkMRMLSliceNode) -> bool:
-    """Say whether a slice view shows a synthetic volume, or a synthetic segmentation, model or markup."""
-    return _layers_show_synthetic(slice_node) or any(
+def words_for_slice(slice_node: slicer.vtkMRMLSliceNode) -> str:
+    """Return what a slice view has to say: of its volumes, else of what is drawn over them, else nothing."""
+    if _layers_show_synthetic(slice_node):
+        return image_words()
+    over = any(
         _visible(node, slice_node, lambda display: display.GetVisibility2D())
         for node in _displayables()
         if not node.IsA("vtkMRMLVolumeNode")
     )
+    return overlay_words() if over else ""
 
 
-def view_shows_synthetic(view_node: slicer.vtkMRMLViewNode) -> bool:
-    """Say whether a 3-D view shows a synthetic node, be it in a slice or by volume rendering."""
-    return any(_visible(node, view_node, _in_3d) for node in _displayables()) or any(
+def words_for_3d(view_node: slicer.vtkMRMLViewNode) -> str:
+    """Return what a 3-D view has to say: of its slices and rendered volumes, else of its surfaces."""
+    slices = slicer.util.getNodesByClass("vtkMRMLSliceNode")
+    shown = [node for node in _displayables() if _visible(node, view_node, _in_3d)]
+    if any(node.IsA("vtkMRMLVolumeNode") for node in shown) or any(
         node.GetSliceVisible()
         and node.IsDisplayableInThreeDView(view_node.GetID())
         and _layers_show_synthetic(node)
-        for node in slicer.util.getNodesByClass("vtkMRMLSliceNode")
-    )
+        for node in slices
+    ):
+        return image_words()
+    return overlay_words() if shown else ""
+
+
+def image_words() -> str:
+    """Return what a view says whose image was generated."""
+    return _("SYNTHETIC – not a patient's image")
+
+
+def overlay_words() -> str:
+    """Return what a view says that shows something generated over an image which may be a patient's."""
+    return _("SYNTHETIC overlay – not a patient's finding")
 
 
 def _layers_show_synthetic(slice_node: slicer.vtkMRMLSliceNode) -> bool:

@@ -59,8 +59,17 @@ class Arrangement(enum.Enum):
 def install() -> None:
     """Make our layouts known; called at start-up, as a scene may be opened that was saved in one of them."""
     layout = _layout_node()
+    known = layout.IsLayoutDescription(Arrangement.ONE_VIEW.value)
     for arrangement in Arrangement:
         layout.AddLayoutDescription(arrangement.value, _description(arrangement))
+    if not known:
+        slicer.app.layoutManager().layoutChanged.connect(_on_layout)
+
+
+def _on_layout(*_args) -> None:
+    """End a comparison also when the user has chosen another layout in Slicer's own menu."""
+    if comparing() is None:
+        _show_segmentations()
 
 
 def _description(arrangement: Arrangement) -> str:

@@ -60,6 +60,13 @@ def is_marked(view) -> bool:
     return ground > 300 and letters > 50
 
 
+def words(view) -> str:
+    """Return what is written in a view that was just drawn."""
+    props = view.renderWindow().GetRenderers().GetFirstRenderer().GetViewProps()
+    texts = [props.GetItemAsObject(index) for index in range(props.GetNumberOfItems())]
+    return "".join(text.GetInput() for text in texts if text.IsA("vtkTextActor") and text.GetVisibility())
+
+
 def slice_view(views, name="Red"):
     return views.sliceWidget(name).sliceView()
 
@@ -74,6 +81,7 @@ def test_every_layer_counts_and_only_while_it_is_seen(views, volumes):
     assert not is_marked(slice_view(views))
     red.SetBackgroundVolumeID(synthetic.GetID())
     assert is_marked(slice_view(views))
+    assert "not a patient's image" in words(slice_view(views))
     assert not is_marked(slice_view(views, "Yellow"))
     red.SetBackgroundVolumeID(patient.GetID())
     assert not is_marked(slice_view(views))
@@ -104,6 +112,7 @@ def test_segmentations_count_in_slices_and_in_3d(views, volumes):
     node = add_segmentation(scar, synthetic, "derived", SCAR_STYLES)
     assert "synthetic" in node.GetName()
     assert is_marked(slice_view(views))
+    assert "overlay" in words(slice_view(views))
     display = node.GetDisplayNode()
     display.SetVisibility2D(False)
     assert not is_marked(slice_view(views))
@@ -146,12 +155,23 @@ def test_views_of_later_layouts_are_marked_once(views, volumes):
     assert sum(text.IsA("vtkTextActor") and "SYNTHETIC" in text.GetInput() for text in texts) == 1
 
 
-def test_the_corner_texts_of_the_view_stay(views, volumes):
+def test_the_words_hang_under_the_texts_in_the_views_corners(views, volumes):
     corner = slice_view(views).cornerAnnotation()
-    corner.SetText(2, "name of the patient")
     layers(views).SetBackgroundVolumeID(volumes[1].GetID())
     assert is_marked(slice_view(views))
-    assert corner.GetText(2) == "name of the patient"
+    free = words_top(slice_view(views))
+    corner.SetText(2, "name of the patient\ndate of birth\nseries")
+    corner.SetText(0, "name of the volume")
+    assert words_top(slice_view(views)) == free + 60
+    corner.SetText(2, "")
+    assert words_top(slice_view(views)) == free
+    corner.ClearAllTexts()
+
+
+def words_top(view) -> int:
+    """Return the first row of the words' ground, counted from the top."""
+    near = np.abs(picture(view).astype(int) - np.array(rgb(SYNTHETIC)) * 255).max(-1) < 50
+    return int(np.flatnonzero(near.sum(1) > 30)[0])
 
 
 def test_a_saved_scene_is_marked_when_it_is_opened(views, volumes, tmp_path):
@@ -186,12 +206,12 @@ def test_the_file_that_slicer_saves_says_synthetic(volumes, tmp_path):
 def test_asking_takes_no_time(views, volumes):
     import time
 
-    from ClaimSlicerLib.marks import slice_shows_synthetic
+    from ClaimSlicerLib.marks import words_for_slice
 
     for index in range(100):
         slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", f"model {index}")
     node = views.sliceWidget("Red").mrmlSliceNode()
     start = time.perf_counter()
     for _ in range(20):
-        slice_shows_synthetic(node)
+        words_for_slice(node)
     assert (time.perf_counter() - start) / 20 < 0.005

@@ -293,6 +293,16 @@ def test_fade_flicker_windows_and_the_way_back(panel, phantom):
     assert phantom[0].GetDisplayNode().GetLevel() == 44.0
 
 
+def test_another_layout_from_slicers_menu_ends_the_comparison(panel, phantom):
+    paint(panel)
+    assert panel.ui.leaveButton.enabled
+    click(panel.ui.flickerButton)
+    slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
+    assert not panel.ui.leaveButton.enabled
+    assert not panel.comparison.flicker.running
+    assert phantom[1].GetDisplayNode().GetVisibility2D()
+
+
 def test_two_variants_are_compared_and_one_by_a_double_click(panel, phantom):
     first, second = paint(panel, 2)
     choose_row(panel, 0)

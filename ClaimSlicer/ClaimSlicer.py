@@ -10,7 +10,6 @@ import qt
 import slicer
 from ClaimSlicerLib.panel import Panel
 from ClaimSlicerLib.rule import Content, Rule, SliceOrder
-from ClaimSlicerLib.wrapped import wrapped
 from slicer import (
     vtkMRMLLabelMapVolumeNode,
     vtkMRMLMarkupsFiducialNode,
@@ -65,7 +64,7 @@ class ClaimSlicerParameterNode:
     wall: vtkMRMLModelNode
     content: Content
     overlay: bool = True
-    overlayOpacity: Annotated[float, WithinRange(0.0, 100.0)] = 40.0  # noqa: N815
+    overlayOpacity: Annotated[float, WithinRange(0.0, 100.0)] = 50.0  # noqa: N815
     surface: bool = True
     surfaceOpacity: Annotated[float, WithinRange(0.0, 100.0)] = 100.0  # noqa: N815
 
@@ -75,7 +74,7 @@ class ClaimSlicerLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> ClaimSlicerParameterNode:  # noqa: N802
         """Return the parameter node, wrapped."""
-        return wrapped(ClaimSlicerParameterNode, super().getParameterNode())
+        return ClaimSlicerParameterNode(super().getParameterNode())
 
 
 class ClaimSlicerWidget(Panel):

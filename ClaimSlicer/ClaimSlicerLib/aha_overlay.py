@@ -258,7 +258,7 @@ class AhaModel(VTKObservationMixin):
         self._placing = False
         self._on_update(self._result)
         if first:
-            look_at(self._parameters.volume)
+            look_at(self._parameters.volume, self._parameters.insertions)
 
 
 def _add_segments(segments: np.ndarray, volume: slicer.vtkMRMLScalarVolumeNode) -> vtkMRMLSegmentationNode:
@@ -271,12 +271,19 @@ def _add_segments(segments: np.ndarray, volume: slicer.vtkMRMLScalarVolumeNode) 
     return node
 
 
-def look_at(volume: slicer.vtkMRMLScalarVolumeNode) -> None:
-    """Show the study whose model has just come into the scene, where no slice view shows it yet."""
+def look_at(volume: slicer.vtkMRMLScalarVolumeNode, points: slicer.vtkMRMLMarkupsNode | None) -> None:
+    """Show the study whose model has just come into the scene, the slice views going through the points.
+
+    Views that already show the study stay as the user has turned and zoomed them.
+    """
     manager = slicer.app.layoutManager()
     if manager is None:  # Slicer without a main window has no views
         return
     layers = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
     if volume.GetID() not in [layer.GetBackgroundVolumeID() for layer in layers]:
         show_volume(volume)
+    if points is not None:
+        middle = slicer.util.arrayFromMarkupsControlPoints(points, world=True).mean(axis=0)
+        for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+            view.JumpSliceByOffsetting(*middle)
     manager.resetThreeDViews()

@@ -6,7 +6,7 @@ from typing import Any
 
 import slicer
 from claimslicer.errors import ClaimError
-from claimslicer.figures.face import empty_face, segments_face, volume_face
+from claimslicer.figures.face import Face, empty_face, segments_face, volume_face
 from slicer.i18n import tr as _
 
 from ClaimSlicerLib import insertion_points
@@ -72,17 +72,19 @@ class ModelBox:
 
     def _show_face(self) -> None:
         """Show what is asked for on the bull's-eye."""
+        self.bullseye.setFace(self._face())
+        self._hovered(self.bullseye.hovered)
+
+    def _face(self) -> Face:
         if self._result is None or self._parameters is None:
-            self.bullseye.setFace(empty_face())
-            return
+            return empty_face()
         wall, scar = (
             {int(k): ml for k, ml in self._result[name].items()} for name in ("segment_ml", "existing_ml")
         )
         if self._parameters.content is Content.WALL:
-            self.bullseye.setFace(segments_face(wall, scar))
-        else:
-            in_study = {k: ml for k, ml in scar.items() if wall[k]}
-            self.bullseye.setFace(volume_face(in_study, title="", quantity=_("Scar per segment")))
+            return segments_face(wall, scar)
+        in_study = {k: ml for k, ml in scar.items() if wall[k]}
+        return volume_face(in_study, title="", quantity=_("Scar per segment"))
 
     def _hovered(self, segment: int) -> None:
         """Say under the bull's-eye what its tip says of the segment under the mouse."""

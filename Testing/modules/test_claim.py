@@ -251,7 +251,7 @@ def test_edited_labels_are_read_again(shown, phantom, wait_for):
 
 def test_overlay_and_surface_can_be_hidden_and_faded(shown):
     overlay, surface = shown.parameters.aha.GetDisplayNode(), shown.parameters.wall.GetDisplayNode()
-    assert overlay.GetOpacity() == pytest.approx(0.4)
+    assert overlay.GetOpacity() == pytest.approx(0.5)
     click(shown.ui.overlayCheck, pos=QtCore.QPoint(8, shown.ui.overlayCheck.height // 2))
     assert not overlay.GetVisibility()
     shown.ui.surfaceSlider.value = 30.0

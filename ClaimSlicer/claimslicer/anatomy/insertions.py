@@ -136,7 +136,7 @@ def _check_beside_wall(stack: ShortAxisStack, axis: LongAxis, point: np.ndarray,
     if slice_distance.min() > 1.0 or radius > radii.max() + _FARTHEST_MM:
         raise AnatomyError(
             f"The {name} insertion point lies outside the left ventricle's slices or far from its wall; "
-            "give LPS coordinates in mm of a point where the right ventricle joins the wall."
+            "move it (LPS coordinates in mm) to where the right ventricle joins the wall."
         )
     if radius < 0.5 * radii.min():
         raise AnatomyError(

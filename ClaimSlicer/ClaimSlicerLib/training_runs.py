@@ -54,6 +54,7 @@ class RunsView:
         self._folder = Path()
         self._read_to = 0
         self._looks = 0
+        self._closed = False
         self._states: dict[str, State] = {}
         self._shown_state: State | None = None
         self._sample_steps: list[int] = []
@@ -69,7 +70,8 @@ class RunsView:
         self._timer.timeout.connect(self._look)
 
     def close(self) -> None:
-        """Stop looking."""
+        """Stop looking, for good."""
+        self._closed = True
         self._timer.stop()
 
     def _make_table(self) -> None:
@@ -163,6 +165,8 @@ class RunsView:
 
     def refresh(self) -> None:
         """Show how all runs stand, and what is new of the chosen one."""
+        if self._closed:
+            return
         self._timer.stop()  # what can't be read is said once, not every second
         with slicer.util.tryWithErrorDisplay(_("The runs can't be read.")):
             self._show_states()

@@ -74,14 +74,14 @@ def test_killed_twice_refused_paused_and_resumed_it_ends_with_the_same_weights(p
     assert run.state() == "waiting"
     assert run.read_events() == ([], 0)
     for round_ in (1, 2):
-        run.start()
+        start_and_go_away(run)
         assert run.state() == "running"
         saved = kill_after(run, 2 * round_)
         assert run.state() == "failed"
         assert "killed" in run.cause()
     run.start()
     wait(lambda: len(told(run, "training")) == 3)
-    assert told(run, "training")[-1]["step"] == saved  # no more is lost than since the last checkpoint
+    assert saved <= told(run, "training")[-1]["step"] <= saved + 3  # no more is lost than since the last checkpoint
     with pytest.raises(ClaimError, match="going on already"):
         run.start()
     second = subprocess.run(
@@ -121,6 +121,13 @@ def test_killed_twice_refused_paused_and_resumed_it_ends_with_the_same_weights(p
     for _ in range(2):
         assert (run.take_model_in().name, run.take_model_in().weights.stem) == ("killed", "synthesis")
     assert [model.name for model in list_models() if not model.shipped] == ["killed"]
+
+
+def start_and_go_away(run: Run) -> None:
+    """Start the run from a process that ends at once, as Slicer may."""
+    code = "import sys; from pathlib import Path; from claimslicer.training.runs import Run\n"
+    code += "Run(Path(sys.argv[1])).start()"
+    subprocess.run([sys.executable, "-c", code, str(run.folder)], check=True)
 
 
 def told_all(run: Run) -> list[dict]:
@@ -196,6 +203,7 @@ def test_what_a_killed_process_left_of_a_line_does_no_harm(prepare):
     assert not list(run.folder.glob(".*"))
 
 
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in for Python is a shell script")
 def test_a_process_that_dies_at_once_is_noticed(prepare, tmp_path):
     run = prepare("stillborn", 2)
     python = tmp_path / "python"

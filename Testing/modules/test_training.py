@@ -118,6 +118,8 @@ def test_check_start_close_find_again_pause_resume_and_use(open_box, cohort, run
     assert box.ui.runsTable.item(0, 2).text() == "running"
     assert len(box.runs.curves.charts[0].lines[1].points) >= 2
     box.close()
+    box.runs.refresh()
+    assert not box.runs._timer.active
     box.window.hide()
 
     again = open_box(lambda *model: taken.append(model))

@@ -190,9 +190,10 @@ def test_values_of_two_conventions_without_a_ring_are_refused(tmp_path, study):
         (recoded(heart(), {Label.CAVITY: 1}), "holds no myocardium"),
         (recoded(heart(), {Label.CAVITY: 1, Label.MYOCARDIUM: 77}), "values 0, 1, 77, which are no labels"),
         (-heart().astype(np.int16), "no labels I know"),
+        (heart().astype(np.int32) * 100_000, "no labels I know"),
         (heart() * 0.5, "holds fractions"),
     ],
-    ids=["empty", "cavity only", "unknown", "negative", "fractions"],
+    ids=["empty", "cavity only", "unknown", "negative", "far apart", "fractions"],
 )
 def test_labels_that_are_none(tmp_path, study, values, reason):
     with pytest.raises(StudyError, match=reason):

@@ -258,6 +258,11 @@ class AhaModel(VTKObservationMixin):
         self._placing = False
         self._on_update(self._result)
         if first:
+            # In a turn of its own, so that the main thread is never held long.
+            qt.QTimer.singleShot(0, self._look)
+
+    def _look(self) -> None:
+        if self.shown:
             look_at(self._parameters.volume, self._parameters.insertions)
 
 

@@ -58,6 +58,8 @@ class Arrangement(enum.Enum):
 
 def install() -> None:
     """Make our layouts known; called at start-up, as a scene may be opened that was saved in one of them."""
+    if slicer.app.layoutManager() is None:  # Slicer without a main window has no views
+        return
     layout = _layout_node()
     known = layout.IsLayoutDescription(Arrangement.ONE_VIEW.value)
     for arrangement in Arrangement:
@@ -74,7 +76,8 @@ def _on_layout(*_args) -> None:
 
 def _description(arrangement: Arrangement) -> str:
     views = "".join(_view_description(name) for name in arrangement.views)
-    return f'<layout type="horizontal" split="true">{views}</layout>'
+    # Without a splitter, which would keep the widths that the views had in another layout.
+    return f'<layout type="horizontal">{views}</layout>'
 
 
 def _view_description(name: str) -> str:

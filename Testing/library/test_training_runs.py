@@ -81,7 +81,8 @@ def test_killed_twice_refused_paused_and_resumed_it_ends_with_the_same_weights(p
         assert "killed" in run.cause()
     run.start()
     wait(lambda: len(told(run, "training")) == 3)
-    assert saved <= told(run, "training")[-1]["step"] <= saved + 3  # no more is lost than since the last checkpoint
+    # No more is lost than since the last checkpoint; the killed process may not have come to tell of it.
+    assert saved <= told(run, "training")[-1]["step"] <= saved + 3
     with pytest.raises(ClaimError, match="going on already"):
         run.start()
     second = subprocess.run(
@@ -151,11 +152,8 @@ def test_the_segmenter_pauses_while_reading_and_draws_what_it_finds(prepare):
 
 
 def test_without_matplotlib_it_trains_and_says_so(prepare, monkeypatch):
-    find = loop.write_sample.__globals__["importlib"].util.find_spec
-    monkeypatch.setattr(
-        "claimslicer.training.samples.importlib.util.find_spec",
-        lambda name: None if name == "matplotlib" else find(name),
-    )
+    for module in ("matplotlib", "matplotlib.figure"):
+        monkeypatch.setitem(sys.modules, module, None)
     run = prepare("plain", 2, more="validate_every: 2\n")
     execute(run)
     history = History()

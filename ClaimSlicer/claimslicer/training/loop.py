@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import numpy as np
 import torch
@@ -65,52 +65,77 @@ def train(
     this call early, after a checkpoint. A file ``stop`` in the run's folder asks for a pause: the loop saves
     a checkpoint, says 'paused', takes the file away and raises Cancelled.
     """
-    config, model = trainer.config, trainer.model
+    config = trainer.config
     if config.threads:
         torch.set_num_threads(config.threads)
-    average = copy.deepcopy(model).eval().requires_grad_(False)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
-    config.out.mkdir(parents=True, exist_ok=True)
-    path = config.out / "checkpoint.safetensors"
-    step = 0
-    if path.exists():
-        if not resume:
-            raise ModelError(f"'{config.out}' already holds a run: resume it, or give another output folder.")
-        step = load_checkpoint(path, config.fingerprint(), model, average, optimizer)
-    events.emit("training", step=step, steps=config.steps, device=str(next(model.parameters()).device))
-
-    def save() -> None:
-        save_checkpoint(
-            path,
-            step=step,
-            fingerprint=config.fingerprint(),
-            model=model,
-            average=average,
-            optimizer=optimizer,
-        )
-        events.emit("checkpoint", step=step)
-
-    last = config.steps if stop_after_steps is None else min(config.steps, step + stop_after_steps)
+    training = _Training(trainer, events, resume=resume)
+    last = config.steps
+    if stop_after_steps is not None:
+        last = min(last, training.step + stop_after_steps)
     meter = _Meter(config, events)
-    model.train()
-    while step < last:
+    trainer.model.train()
+    while training.step < last:
         if (config.out / STOP_FILE).exists():
-            save()
-            (config.out / STOP_FILE).unlink(missing_ok=True)
-            events.emit("paused", step=step)
-            raise Cancelled(f"Paused after {step} of {config.steps} steps: resume goes on from there.")
-        loss = _one_step(trainer, average, optimizer, step)
-        step += 1
+            training.pause()
+        loss = training.take_step()
+        step = training.step
         meter.count(step, loss, at_end=step == last)
         if step % config.checkpoint_every == 0 or step == last:
-            save()
+            training.save()
         if step % config.validate_every == 0:
-            events.emit("validation", step=step, **trainer.validate(average))
-            write_sample(trainer.sample(average), step, config.out / "samples", events)
+            events.emit("validation", step=step, **trainer.validate(training.average))
+            write_sample(trainer.sample(training.average), step, config.out / "samples", events)
             meter.restart()
-    return average
+    return training.average
+
+
+class _Training:
+    """What changes with each step, and its checkpoint."""
+
+    def __init__(self, trainer: Trainer, events: Events, *, resume: bool) -> None:
+        """Begin, or go on from the checkpoint. Raises ModelError where that can't be, or isn't wanted."""
+        self.trainer, self._config, self._events = trainer, trainer.config, events
+        config, model = trainer.config, trainer.model
+        self.average = copy.deepcopy(model).eval().requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self.step = 0
+        config.out.mkdir(parents=True, exist_ok=True)
+        self._path = config.out / "checkpoint.safetensors"
+        if self._path.exists():
+            if not resume:
+                raise ModelError(
+                    f"'{config.out}' already holds a run: resume it, or give another output folder."
+                )
+            self.step = load_checkpoint(self._path, config.fingerprint(), model, self.average, self.optimizer)
+        device = str(next(model.parameters()).device)
+        events.emit("training", step=self.step, steps=config.steps, device=device)
+
+    def take_step(self) -> float:
+        """Take one step and return its loss."""
+        loss = _one_step(self.trainer, self.average, self.optimizer, self.step)
+        self.step += 1
+        return loss
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        save_checkpoint(
+            self._path,
+            step=self.step,
+            fingerprint=self._config.fingerprint(),
+            model=self.trainer.model,
+            average=self.average,
+            optimizer=self.optimizer,
+        )
+        self._events.emit("checkpoint", step=self.step)
+
+    def pause(self) -> NoReturn:
+        """Save, and end by raising Cancelled."""
+        self.save()
+        (self._config.out / STOP_FILE).unlink(missing_ok=True)
+        self._events.emit("paused", step=self.step)
+        raise Cancelled(f"Paused after {self.step} of {self._config.steps} steps: resume goes on from there.")
 
 
 class _Meter:

@@ -10,11 +10,14 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from claimslicer.events import SILENT, Events
 from claimslicer.training.cache import CachedStudy, Cohort, case_folders, read_cache, read_case_folders
 from claimslicer.training.kinds import preset_text, trainable
+
+if TYPE_CHECKING:
+    from claimslicer.training.loop import Trainer
 
 MEASURED_STEPS = (2, 3, 3)
 """Pieces that are timed. The very first step warms up; of the seven others one trains the segmenter's
@@ -125,36 +128,61 @@ def measure_needs(
         cohort, left_unread = _read(Path(data), _Part(events, 0.0, READING_SHARE))
         reading = time.monotonic() - began
         file = Path(temporary) / "config.yaml"
-        place = f"cache: none.npz\nout: .\ndevice: {device}\n"
+        place = f"cache: none.npz\nout: .\ndevice: {json.dumps(device)}\n"
         file.write_text(preset_text(kind, preset) + settings + place, encoding="utf-8")
         config = parts.config.from_yaml(file)
-        measuring = _Part(events, READING_SHARE, 1.0)
-        measuring.progress("measuring", 0.0, "taking a few steps")
-        trainer = parts.trainer(config, cohort)
-        pace = _pace(trainer, measuring)
-        before = time.monotonic()
-        trainer.validate(trainer.model)
-        trainer.sample(trainer.model)
-        validating = time.monotonic() - before
-        checkpoint = (Path(temporary) / "checkpoint.safetensors").stat().st_size
+        tried = _try_out(parts.trainer(config, cohort), _Part(events, READING_SHARE, 1.0))
     rounds = config.steps // config.validate_every + 1
-    low, high = (reading + config.steps * seconds + rounds * validating for seconds in (min(pace), max(pace)))
+    low, high = (
+        reading + config.steps * pace + rounds * tried.validation_seconds
+        for pace in (min(tried.paces), max(tried.paces))
+    )
     images = sum(study.image.nbytes + study.labels.nbytes for study in cohort.studies)
-    device_memory, device_free = _device_memory(trainer.model)
-    measuring.progress("measuring", 1.0, "done")
     return Needs(
         studies={part: len(cohort.part(part)) for part in ("training", "validation")} | {"test": left_unread},
         with_infarct={part: _with_infarct(cohort.part(part)) for part in ("training", "validation")},
         steps=config.steps,
-        device=str(next(trainer.model.parameters()).device),
-        seconds_per_step=(min(pace), max(pace)),
+        device=tried.device,
+        seconds_per_step=(min(tried.paces), max(tried.paces)),
         seconds=(low, SLOWER * high),
         memory=peak.bytes,
         memory_free=_free_memory() + peak.bytes,
-        device_memory=device_memory,
-        device_memory_free=device_free,
-        disk=images + 2 * checkpoint + rounds * PICTURE_BYTES,  # a new checkpoint is written beside the old
+        device_memory=tried.device_memory,
+        device_memory_free=tried.device_memory_free,
+        # A new checkpoint is written beside the old one.
+        disk=images + 2 * tried.checkpoint_bytes + rounds * PICTURE_BYTES,
         disk_free=shutil.disk_usage(_existing(Path(runs_folder))).free,
+    )
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """What a few steps showed."""
+
+    device: str
+    paces: list[float]
+    """Seconds of a step, one for each piece measured."""
+    validation_seconds: float
+    checkpoint_bytes: int
+    device_memory: int
+    device_memory_free: int
+
+
+def _try_out(trainer: Trainer, events: Events) -> _Tried:
+    """Take a few steps by the real loop, and validate."""
+    events.progress("measuring", 0.0, "taking a few steps")
+    paces = _paces(trainer, events)
+    began = time.monotonic()
+    trainer.validate(trainer.model)
+    trainer.sample(trainer.model)
+    validation_seconds = time.monotonic() - began
+    events.progress("measuring", 1.0, "done")
+    return _Tried(
+        str(next(trainer.model.parameters()).device),
+        paces,
+        validation_seconds,
+        (trainer.config.out / "checkpoint.safetensors").stat().st_size,
+        *_device_memory(trainer.model),
     )
 
 
@@ -202,7 +230,7 @@ class _Paces:
             self.seconds.append(float(values["seconds_per_step"]))
 
 
-def _pace(trainer: Any, events: Events) -> list[float]:
+def _paces(trainer: Trainer, events: Events) -> list[float]:
     """Return the seconds of a step, one for each piece measured, by the real loop."""
     from claimslicer.training.loop import train
 

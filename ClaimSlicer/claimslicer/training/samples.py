@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,11 +131,11 @@ def _contour(axes: Axes, mask: np.ndarray, colour: str, line: str) -> None:
 
 def write_sample(sample: Sample, step: int, folder: Path, events: Events) -> None:
     """Write ``folder/step_000600.png`` and say so, or why there is none, in an event."""
-    if importlib.util.find_spec("matplotlib") is None:
-        events.emit("no_sample", step=step, reason="matplotlib is not installed")
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:  # training also runs where there are torch, MONAI and NumPy alone
+        events.emit("no_sample", step=step, reason=f"matplotlib can't be loaded ({error})")
         return
-    from matplotlib.figure import Figure
-
     from claimslicer.figures import style
 
     figure = Figure(figsize=SHAPE_INCHES, facecolor="white")

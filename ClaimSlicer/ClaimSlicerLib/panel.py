@@ -80,9 +80,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._parameters = self.logic.getParameterNode()
         self._gui_tag = self._parameters.connectGui(self.ui)
-        # VTK tells the youngest observer first; this one must come after the wrapper has read the change.
-        node = self._parameters.parameterNode
-        self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.update, priority=-1.0)
+        self.addObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.update)
         self.update()
 
     def _unbind(self) -> None:

@@ -44,6 +44,9 @@ class Wrapper:
         for parameter in self.allParameters.values():
             if not parameter.serializer.present(parameterNode, parameter.name):
                 parameter.serializer.put(parameterNode, parameter.name, parameter.default)
+        # VTK tells an object's first observer last; in Slicer that is one of the application's own.
+        if not parameterNode.HasObserver(vtk.vtkCommand.ModifiedEvent):
+            parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: None)
         # The node outlives this wrapper. A strong reference would close a circle through the node's Python
         # side, which the garbage collector may break while the node still calls.
         this = weakref.ref(self)

@@ -10,6 +10,9 @@ from PySide6 import QtCore, QtGui, QtWidgets
 
 from host.dialogs import DIALOGS
 
+MINIMUM_WIDTH = 176
+"""A node selector's in Slicer, at its usual font."""
+
 
 def attribute(kind: str, default: object) -> QtCore.Property:
     """Return a plain Qt property with a stored value, so that a ``.ui`` file can set it."""
@@ -64,7 +67,9 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
         self._attributes: list[tuple[str, str, str | None]] = []
         self._scene: slicer.vtkMRMLScene | None = None
         self._current: slicer.vtkMRMLNode | None = None
+        self._row = -1
         self._box = _Box()
+        self._box.setMinimumWidth(MINIMUM_WIDTH)
         self._box.setSizeAdjustPolicy(
             QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
@@ -90,10 +95,11 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
             return
         self._scene = scene
         this = weakref.ref(self)
-        events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent, scene.EndImportEvent)
+        events = (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndBatchProcessEvent)
         tags = [scene.AddObserver(event, lambda *_: this() and this()._refresh()) for event in events]
         self.destroyed.connect(lambda: [scene.RemoveObserver(tag) for tag in tags])
-        self._refresh()
+        nodes = self._nodes()
+        self._select(nodes[0] if nodes and not self.property("noneEnabled") else None)
 
     def mrmlScene(self) -> slicer.vtkMRMLScene | None:  # noqa: N802
         """Return the scene."""
@@ -183,11 +189,16 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
         self._refresh()
 
     def _refresh(self) -> None:
-        nodes = self._nodes()
-        keep = self._current if self._current in nodes else None
-        if keep is None and nodes and not self.property("noneEnabled"):
-            keep = nodes[0]
-        self._select(keep)
+        """Follow the scene; where the node shown is gone, the one above it is shown, as in Slicer."""
+        if self._scene is None or self._scene.IsBatchProcessing():
+            return
+        rows = self._rows()
+        if self._current in rows:
+            self._select(self._current)
+        elif self._current is not None and rows:
+            self._select(rows[min(len(rows) - 1, max(self._row - 1, 0))])
+        else:
+            self._select(None)
 
     def _rows(self) -> list[slicer.vtkMRMLNode | None]:
         nodes = self._nodes()
@@ -203,7 +214,8 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801
         if actions:
             self._box.insertSeparator(self._box.count())
             self._box.addItems([text for text, _ in actions])
-        self._box.setCurrentIndex(rows.index(node) if node in rows else -1)
+        self._row = rows.index(node) if node in rows else -1
+        self._box.setCurrentIndex(self._row)
         if changed:
             self.currentNodeChanged.emit(node)
             self.currentNodeIDChanged.emit(self._current_id())

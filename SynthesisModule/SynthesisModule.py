@@ -241,7 +241,8 @@ class SynthesisModuleWidget(Panel):
         Panel.update(self)
         if self.job.running:
             self.ui.applyButton.enabled = False
-        self.variants.refresh(self.job.running)
+        shown = self.parameters.shown if self.parameters is not None else None
+        self.variants.refresh(self.job.running, shown)
         if self.parameters is None:
             return
         self.models.show(self.parameters.model)

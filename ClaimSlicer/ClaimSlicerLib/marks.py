@@ -173,8 +173,9 @@ def _displayables() -> list[slicer.vtkMRMLDisplayableNode]:
 
 
 def _in_3d(display: slicer.vtkMRMLDisplayNode) -> bool:
-    if display.IsA("vtkMRMLVolumeDisplayNode"):
-        return False  # that one is for slices; volume rendering has a display node of its own
+    """Say whether a display node draws in 3-D; of a volume's only the volume rendering does."""
+    if display.GetDisplayableNode().IsA("vtkMRMLVolumeNode"):
+        return display.IsA("vtkMRMLVolumeRenderingDisplayNode")
     return bool(display.GetVisibility3D())
 
 

@@ -25,12 +25,15 @@ class VariantsBox:
         header.highlightSections = False
         ui.variantsTable.itemSelectionChanged.connect(self.show_buttons)
 
-    def refresh(self, busy: bool) -> None:
-        """Show what the scene holds; ``busy`` keeps buttons off that would disturb a running job."""
+    def refresh(self, busy: bool, shown: vtkMRMLScalarVolumeNode | None = None) -> None:
+        """Show what the scene holds; ``busy`` keeps buttons off that would disturb a running job.
+
+        New rows are chosen as the old ones were, or else that of the variant ``shown`` in the views.
+        """
         self._busy = busy
         rows = variants()
         if rows != self._rows:
-            chosen = self.chosen()
+            chosen = self.chosen() or [shown]
             self._rows = rows
             self._fill()
             self.choose([node for node in chosen if node in [row.node for row in rows]])

@@ -139,6 +139,23 @@ def test_a_slice_shown_in_3d_counts(views, volumes):
     assert not is_marked(three_d)
 
 
+def test_of_volumes_only_their_rendering_counts_in_3d(views, volumes):
+    from ClaimSlicerLib.difference import add_bar, difference_of
+
+    three_d = views.threeDWidget(0).threeDView()
+    difference = difference_of(*volumes).node
+    add_bar(difference)
+    assert not is_marked(three_d)
+    display = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLGPURayCastVolumeRenderingDisplayNode")
+    volumes[1].AddAndObserveDisplayNodeID(display.GetID())
+    display.SetVisibility(True)
+    slicer.app.processEvents()
+    assert is_marked(three_d)
+    assert "image" in words(three_d)
+    display.SetVisibility(False)
+    assert not is_marked(three_d)
+
+
 def test_views_of_later_layouts_are_marked_once(views, volumes):
     from ClaimSlicerLib import marks
 

@@ -390,6 +390,7 @@ def test_scene_saved_and_reopened_is_as_it_was(panel, phantom, tmp_path):
     assert rows(panel) == listed
     assert views.comparing() is views.Arrangement.WITH_DIFFERENCE
     assert (panel.ui.fadeSlider.value, opacity()) == (40, 0.4)
+    assert [node.GetName() for node in panel.variants.chosen()] == [listed[0][0]]
     choose_row(panel, 1)
     click(panel.ui.compareButton)
     assert np.array_equal(slicer.util.arrayFromVolume(panel.parameters.shown), images[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import slicer
+from claimslicer.errors import Cancelled
 from claimslicer.worker.messages import study_from
 from slicer.i18n import tr as _
 
@@ -37,9 +38,16 @@ def register() -> None:
 
 
 def load_sample(name: str, on_loaded: OnLoaded | None = None) -> None:
-    """Let the worker make sample study ``name``; image and labels come into the scene when it is ready."""
+    """Let the worker make sample study ``name``; image and labels come into the scene when it is ready.
+
+    A scene that is closed meanwhile stays empty.
+    """
+    scene = slicer.mrmlScene
 
     def done(result: dict | None, error: Exception | None) -> None:
+        scene.RemoveObserver(tag)
+        if isinstance(error, Cancelled):
+            return
         with slicer.util.tryWithErrorDisplay(_("The sample study could not be made.")):
             if error is not None:
                 raise error
@@ -48,7 +56,8 @@ def load_sample(name: str, on_loaded: OnLoaded | None = None) -> None:
             if on_loaded is not None:
                 on_loaded(volume, labels)
 
-    geometry_worker().request("sample", {"name": name}, done)
+    job = geometry_worker().request("sample", {"name": name}, done)
+    tag = scene.AddObserver(scene.StartCloseEvent, lambda *_: job.cancel())
 
 
 def add_sample(

@@ -57,6 +57,16 @@ def test_sample_data_from_slicers_own_module(scene, wait_for):
     assert volume.GetID() in [layer.GetBackgroundVolumeID() for layer in shown]
 
 
+def test_a_sample_does_not_come_into_a_scene_closed_meanwhile(panel, dialogs):
+    sample_action(panel, "normal").trigger()
+    slicer.mrmlScene.Clear()
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        slicer.app.processEvents()
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == 0
+    assert not dialogs.shown
+
+
 def test_each_step_of_the_start_is_done_or_told(scene, monkeypatch, caplog):
     from host import application
 

@@ -82,7 +82,9 @@ class Worker:
     grace_ms = 5000
     """How long a cancelled request may go on before the process is ended, and its warm models with it."""
 
-    def __init__(self, process: qt.QProcess | None = None, name: str = "models") -> None:
+    def __init__(
+        self, process: qt.QProcess | None = None, name: str = "models", options: tuple[str, ...] = ()
+    ) -> None:
         self.process = process if process is not None else qt.QProcess()
         self.process.readyReadStandardOutput.connect(self._read)
         self.process.finished.connect(self._finished)
@@ -90,6 +92,7 @@ class Worker:
         self._watch = qt.QTimer()
         self._watch.timeout.connect(self._count_silence)
         self._name = name
+        self._options = options
         self._folder: tempfile.TemporaryDirectory | None = None
         self._log: Path | None = None
         self._numbers = itertools.count(1)
@@ -166,7 +169,7 @@ class Worker:
         self._watch.start(1000)
         # ``python -m`` looks in the working directory first, and the library lies there.
         self.process.setWorkingDirectory(str(Path(claimslicer.__file__).parent.parent))
-        self.process.start(python, ["-m", "claimslicer.worker", "--log", str(self._log)])
+        self.process.start(python, ["-m", "claimslicer.worker", "--log", str(self._log), *self._options])
 
     def _forget_process(self) -> None:
         self._rest = b""
@@ -305,7 +308,7 @@ _workers: dict[str, Worker] = {}
 
 def geometry_worker() -> Worker:
     """Return the worker for frames and scar masks: it needs nothing that Slicer doesn't bring."""
-    return _worker("geometry")
+    return _worker("geometry", "--one-thread")
 
 
 def model_worker() -> Worker:
@@ -324,9 +327,9 @@ def close_workers(*_args) -> None:
         worker.close()
 
 
-def _worker(name: str) -> Worker:
+def _worker(name: str, *options: str) -> Worker:
     if not _workers:
         slicer.app.aboutToQuit.connect(close_workers)
     if name not in _workers:
-        _workers[name] = Worker(name=name)
+        _workers[name] = Worker(name=name, options=options)
     return _workers[name]

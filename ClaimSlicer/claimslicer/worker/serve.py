@@ -23,7 +23,13 @@ def main(arguments: list[str] | None = None) -> None:
     """Serve stdin and stdout until stdin closes."""
     parser = argparse.ArgumentParser(prog="python -m claimslicer.worker", description=__doc__)
     parser.add_argument("--log", type=Path, required=True, help="file for all that libraries print")
-    requests, answers = take_pipes(parser.parse_args(arguments).log)
+    parser.add_argument("--one-thread", action="store_true", help="no threads for small matrices")
+    options = parser.parse_args(arguments)
+    if options.one_thread:
+        # Read when NumPy is imported, which nothing has done yet. On a busy computer, threads that wait for
+        # each other over matrices of three columns double the time of a scar mask.
+        os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
+    requests, answers = take_pipes(options.log)
     server = Server(requests, Answers(answers))
     for work in (server.read, server.show_life):
         threading.Thread(target=work, daemon=True).start()

@@ -72,7 +72,8 @@ class SMILEModuleParameterNode:
     scar: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
     live: bool = True
     segments: str = ""
-    amount: Amount
+    # Unlike millilitres, a share fits whatever segment is clicked first.
+    amount: Amount = Amount.PERCENT
     volumeMl: Annotated[float, WithinRange(0.05, 200.0)] = 8.0  # noqa: N815
     percent: Annotated[float, WithinRange(0.5, 100.0)] = 40.0
     shares: str = "{}"

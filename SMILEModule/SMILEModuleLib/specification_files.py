@@ -42,4 +42,6 @@ def load() -> ScarSpec | None:
 
 
 def _ensure_yaml() -> None:
-    slicer.packaging.pip_ensure(["PyYAML>=6"], requester="SMILE")
+    from slicer import packaging
+
+    packaging.pip_ensure(["PyYAML>=6"], requester="SMILE")

@@ -36,7 +36,7 @@ class ModelsBox:
         table.columnCount = len(COLUMNS)
         table.setHorizontalHeaderLabels(list(COLUMNS))
         table.verticalHeader().visible = False
-        table.horizontalHeader().stretchLastSection = True
+        table.horizontalHeader().setSectionResizeMode(COLUMNS.index(_("Kind")), qt.QHeaderView.Stretch)
         table.horizontalHeader().highlightSections = False
         table.itemSelectionChanged.connect(self._show_card)
         self.ui.importButton.clicked.connect(self._import)

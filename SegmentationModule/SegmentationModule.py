@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import enum
+import typing
 from pathlib import Path
 
+import qt
 import slicer
-from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from slicer import (
+    vtkMRMLLabelMapVolumeNode,
+    vtkMRMLMarkupsFiducialNode,
+    vtkMRMLScalarVolumeNode,
+    vtkMRMLSegmentationNode,
+)
 from slicer.i18n import tr as _
-from slicer.parameterNodeWrapper import parameterNodeWrapper
-from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleTest
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+)
 
 try:
     import ClaimSlicerLib  # noqa: F401
@@ -19,12 +30,22 @@ except ModuleNotFoundError as error:
         "one, to the additional module paths."
     ) from error
 
-from claimslicer.labels import Label
-from claimslicer.studies import read_labels, write_volume
-from ClaimSlicerLib.childwork import ChildLogic, ChildPanel, volume_by_id
-from ClaimSlicerLib.mrml import add_segmentation, volume_study
-from ClaimSlicerLib.segments import LABEL_STYLES
-from ClaimSlicerLib.wrapped import wrapped
+from claimslicer.errors import StudyError
+from claimslicer.models.registry import DEFAULT_MODEL
+from claimslicer.worker.messages import study_values
+from ClaimSlicerLib.bullseye import BullseyeWidget
+from ClaimSlicerLib.choices import DEVICE_OPTIONS, Choice, model_options
+from ClaimSlicerLib.job import JobDisplay
+from ClaimSlicerLib.mrml import volume_study
+from ClaimSlicerLib.panel import Panel
+from ClaimSlicerLib.rule import Rule, SliceOrder
+from ClaimSlicerLib.worker import geometry_worker, model_worker
+from SegmentationModuleLib import tables
+from SegmentationModuleLib.editing import open_in_segment_editor
+from SegmentationModuleLib.numbers import Numbers, Question
+from SegmentationModuleLib.queue_box import QueueBox
+from SegmentationModuleLib.result import add_labels, add_uncertainty, show_uncertainty, uncertainty_of
+from SegmentationModuleLib.review import ReviewBox
 
 
 class SegmentationModule(ScriptedLoadableModule):
@@ -43,61 +64,253 @@ class SegmentationModule(ScriptedLoadableModule):
         parent.acknowledgementText = _("After the CLAIM paper; see the README for the reference.")
 
 
+class Shown(enum.Enum):
+    """What the bull's-eye shows."""
+
+    VOLUME = "volume"
+    TRANSMURALITY = "transmurality"
+    DIFFERENCE = "difference"
+
+    def label(self) -> str:
+        """Return what the user reads."""
+        return {
+            Shown.VOLUME: _("Infarct volume per segment"),
+            Shown.TRANSMURALITY: _("Transmurality"),
+            Shown.DIFFERENCE: _("Difference from the second segmentation"),
+        }[self]
+
+
 @parameterNodeWrapper
 class SegmentationModuleParameterNode:
     """What the panel holds, kept in the scene."""
 
     volume: vtkMRMLScalarVolumeNode
+    labels: typing.Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
+    reference: typing.Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
+    insertions: vtkMRMLMarkupsFiducialNode
+    rule: Rule = Rule.FIXED
+    order: SliceOrder = SliceOrder.FOUND
+    model: str = ""
+    device: str = "auto"
+    showUncertainty: bool = False  # noqa: N815
+    uncertaintyOpacity: typing.Annotated[float, WithinRange(0.0, 1.0)] = 0.6  # noqa: N815
+    face: Shown = Shown.VOLUME
+    thresholds: bool = False
+    sd: typing.Annotated[int, WithinRange(2, 6)] = 5
+    exportFolder: str = ""  # noqa: N815
+    studiesFolder: str = ""  # noqa: N815
+    resultsFolder: str = ""  # noqa: N815
 
 
-class SegmentationModuleLogic(ChildLogic):
-    """Runs ``claim-slicer segment`` on a volume of the scene."""
+class SegmentationModuleLogic(ScriptedLoadableModuleLogic):
+    """What the panel asks of the worker, and what becomes of the answers in the scene."""
 
     def getParameterNode(self) -> SegmentationModuleParameterNode:  # noqa: N802
         """Return the parameter node, wrapped."""
-        return wrapped(SegmentationModuleParameterNode, super().getParameterNode())
+        return SegmentationModuleParameterNode(super().getParameterNode())
 
-    def start(
-        self,
-        volume: vtkMRMLScalarVolumeNode,
-        *,
-        on_progress: Callable[[float, str], None],
-        on_done: Callable[[vtkMRMLSegmentationNode | None, Exception | None], None],
-    ) -> None:
-        """Begin; ``on_done`` gets the segmentation node, or the error. ClaimError for an unfit volume."""
-        study = volume_study(volume)
-        volume_id = volume.GetID()
-        name_of_labels = "labels_synthetic.nrrd" if study.synthetic else "labels.nrrd"
+    def segment_arguments(self, parameters: SegmentationModuleParameterNode) -> dict:
+        """Return the arguments of the task ``segment``. Raises StudyError for an unfit volume."""
+        study = study_values(volume_study(parameters.volume))
+        return {"study": study, "model": parameters.model or None, "device": parameters.device}
 
-        def prepare(folder: Path) -> list[str]:
-            image = write_volume(
-                folder / "image.nrrd", study.image, study.geometry, synthetic=study.synthetic
+    def take_segmentation(self, volume_id: str, result: dict) -> vtkMRMLSegmentationNode:
+        """Add what the network found in a volume to the scene, and choose it."""
+        volume = slicer.mrmlScene.GetNodeByID(volume_id)
+        if volume is None:
+            raise StudyError(
+                _("The volume was removed from the scene while the work went on: load it and run again.")
             )
-            return ["segment", str(image), "--out", str(folder / name_of_labels)]
+        labels = add_labels(result["labels"], volume, recipe=result["recipe"])
+        add_uncertainty(result["uncertainty"], volume, labels)
+        parameters = self.getParameterNode()
+        if parameters.volume is volume:
+            parameters.labels = labels
+        return labels
 
-        def finish(folder: Path) -> vtkMRMLSegmentationNode:
-            labels = read_labels(folder / name_of_labels, study)
-            name = _("{name} segmentation").format(name=study.name)
-            styles = [style for style in LABEL_STYLES if style.value != Label.RIGHT_VENTRICLE]
-            return add_segmentation(labels, volume_by_id(volume_id), name, styles)
+    def question(self, parameters: SegmentationModuleParameterNode) -> Question:
+        """Return what the numbers are of."""
+        return Question(
+            parameters.volume,
+            parameters.labels,
+            parameters.reference,
+            parameters.insertions,
+            parameters.rule.value,
+            parameters.order.value,
+            parameters.sd if parameters.thresholds else None,
+        )
 
-        self.run_command(prepare, finish, on_progress, on_done)
 
-
-class SegmentationModuleWidget(ChildPanel):
+class SegmentationModuleWidget(Panel):
     """The panel."""
 
     def make_logic(self) -> SegmentationModuleLogic:
         """Return the logic."""
         return SegmentationModuleLogic()
 
+    def connect(self) -> None:
+        """Connect the buttons and build the parts."""
+        ui = self.ui
+        self.models = Choice(ui.modelBox, lambda name: self._set("model", name))
+        self.models.offer(model_options("segmentation"))
+        self.devices = Choice(ui.deviceBox, lambda name: self._set("device", name))
+        self.devices.offer(DEVICE_OPTIONS)
+        self.bullseye = BullseyeWidget()
+        self.bullseye.selectable = False
+        self.bullseye.minimumHeight = 300
+        ui.bullseyePlace.layout().addWidget(self.bullseye)
+        self.bullseye.segmentHovered.connect(self._point_at)
+        self.job = JobDisplay(ui.progressBar, ui.cancelButton, ui.resultLabel, self.update)
+        self.export_job = JobDisplay(ui.exportBar, ui.exportCancelButton, ui.exportText, self.update)
+        self.numbers = Numbers(self._show_numbers)
+        self.queue = QueueBox(self)
+        self.review = ReviewBox(ui, self.queue.decided)
+        self._uncertainty = (None, 0.0)
+        for button, action in (
+            (ui.applyButton, self._segment),
+            (ui.editButton, self._edit),
+            (ui.tablesButton, self._make_tables),
+            (ui.exportButton, self._export),
+            (ui.exportFolderButton, self._choose_export_folder),
+        ):
+            button.clicked.connect(action)
+
+    def stop(self) -> None:
+        """End every job."""
+        self.job.cancel()
+        self.export_job.cancel()
+        self.queue.stop()
+        self.numbers.stop()
+        self._uncertainty = (None, 0.0)
+
     def missing(self) -> str:
         """Say what is still to be chosen."""
+        if self.job.running:
+            return _("The volume is being segmented.")
         return "" if self.parameters.volume is not None else _("Choose the LGE volume.")
 
-    def start(self) -> None:
-        """Start the segmentation."""
-        self.logic.start(self.parameters.volume, on_progress=self.on_progress, on_done=self.on_done)
+    def update(self, *_args) -> None:
+        """Show what the parameter node holds."""
+        Panel.update(self)
+        parameters, ui = self.parameters, self.ui
+        if parameters is None:
+            return
+        self.models.show(parameters.model or DEFAULT_MODEL)
+        self.devices.show(parameters.device)
+        uncertainty = uncertainty_of(parameters.labels)
+        ui.uncertaintyBox.enabled = uncertainty is not None
+        ui.opacitySlider.enabled = uncertainty is not None and parameters.showUncertainty
+        shown = (uncertainty if parameters.showUncertainty else None, parameters.uncertaintyOpacity)
+        if shown != self._uncertainty:
+            self._uncertainty = shown
+            show_uncertainty(*shown)
+        both = parameters.volume is not None and parameters.labels is not None
+        ui.editButton.enabled = both
+        ui.exportButton.enabled = both and bool(parameters.exportFolder) and not self.export_job.running
+        self.numbers.follow(self.logic.question(parameters))
+        self.queue.show()
+        self._show_numbers()
+
+    def _set(self, name: str, value: str) -> None:
+        if self.parameters is not None:
+            setattr(self.parameters, name, value)
+
+    def _segment(self, *_args) -> None:
+        with slicer.util.tryWithErrorDisplay(_("The work could not start.")):
+            arguments = self.logic.segment_arguments(self.parameters)
+            volume_id = self.parameters.volume.GetID()
+
+            def arrived(result: dict) -> str:
+                node = self.logic.take_segmentation(volume_id, result)
+                return _("Made {name}.").format(name=node.GetName())
+
+            self.job.start(model_worker(), "segment", arguments, arrived)
+
+    def _edit(self, *_args) -> None:
+        with slicer.util.tryWithErrorDisplay(_("The labels can't be corrected.")):
+            open_in_segment_editor(self.parameters.labels, self.parameters.volume)
+
+    def _show_numbers(self) -> None:
+        if self.parameters is None:
+            # Another module is open: only tables of the scene follow.
+            self._follow_tables()
+            return
+        ui, numbers, result = self.ui, self.numbers, self.numbers.result
+        self.review.show(self.parameters.labels, numbers.content)
+        ui.numbersLabel.text = numbers.problem or (
+            _("The numbers are being updated…") if numbers.stale else ""
+        )
+        ui.numbersLabel.visible = bool(ui.numbersLabel.text)
+        measured = result is not None
+        totals = tables.totals_rows(result, numbers.thresholds) if measured else []
+        agreement = tables.agreement_rows(result) if measured else []
+        for table, headings, rows in (
+            (ui.totalsTable, ["", "ml", "g", "% LV"], totals),
+            (ui.segmentsTable, [_("Segment"), "ml", "MVO", "Tr. %", _("Class")], self._segment_rows()),
+            (ui.agreementTable, [_("Agreement"), "Dice", "HD95 mm", "Δ ml"], agreement),
+        ):
+            tables.fill(table, headings, rows)
+            tables.fit_height(table)
+            table.visible = bool(rows)
+            table.enabled = not numbers.stale
+        self.bullseye.setFace(tables.face_of(self.parameters.face.value, result))
+        ui.tablesButton.enabled = measured and not numbers.stale
+        self._follow_tables()
+
+    def _segment_rows(self) -> list[list[str]]:
+        return tables.segment_rows(self.numbers.result) if self.numbers.result is not None else []
+
+    def _follow_tables(self) -> None:
+        question = self.numbers.question
+        if self.numbers.result is not None and question is not None and not self.numbers.stale:
+            tables.write_table_nodes(self.numbers.result, question.volume, create=False)
+
+    def _make_tables(self, *_args) -> None:
+        with slicer.util.tryWithErrorDisplay(_("The tables could not be made.")):
+            nodes = tables.write_table_nodes(self.numbers.result, self.parameters.volume, create=True)
+            selection = slicer.app.applicationLogic().GetSelectionNode()
+            selection.SetActiveTableID(nodes[-1].GetID())
+            slicer.app.applicationLogic().PropagateTableSelection()
+
+    def _point_at(self, segment: int) -> None:
+        if segment and self.ui.segmentsTable.rowCount >= segment:
+            self.ui.segmentsTable.selectRow(segment - 1)
+        else:
+            self.ui.segmentsTable.clearSelection()
+
+    def _choose_export_folder(self, *_args) -> None:
+        folder = qt.QFileDialog.getExistingDirectory(self.parent, _("Folder for the report"))
+        if folder:
+            self.parameters.exportFolder = folder
+
+    def _export(self, *_args) -> None:
+        with slicer.util.tryWithErrorDisplay(_("Nothing was exported.")):
+            arguments = self.logic.question(self.parameters).arguments()
+            folder = Path(self.parameters.exportFolder)
+            labels = {
+                "study": arguments["study"],
+                "file": str(folder / f"{_file_name(arguments['study']['name'])}_labels.nii.gz"),
+                "command": "export",
+            }
+
+            def reported(result: dict) -> str:
+                qt.QTimer.singleShot(
+                    0, lambda: self.export_job.start(geometry_worker(), "write_labels", labels, written)
+                )
+                return _("Wrote {file}.").format(file=result["files"][0])
+
+            def written(result: dict) -> str:
+                return _("Wrote the report and {file} into {folder}.").format(
+                    file=Path(result["labels"]).name, folder=folder
+                )
+
+            task = {**arguments, "folder": str(folder)}
+            self.export_job.start(model_worker(), "report", task, reported)
+
+
+def _file_name(name: str) -> str:
+    """Return a node's name as a file's, without what some systems refuse."""
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name).strip("_") or "study"
 
 
 class SegmentationModuleTest(ScriptedLoadableModuleTest):
@@ -113,11 +326,9 @@ class SegmentationModuleTest(ScriptedLoadableModuleTest):
         self.test_refuses_a_volume_without_image()
 
     def test_refuses_a_volume_without_image(self) -> None:
-        """A volume node without voxels is refused in a sentence, and nothing is started."""
-        from claimslicer.errors import StudyError
-
+        """A volume node without voxels is refused in a sentence."""
         logic = SegmentationModuleLogic()
-        empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
+        parameters = logic.getParameterNode()
+        parameters.volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
         with self.assertRaises(StudyError):
-            logic.start(empty, on_progress=print, on_done=print)
-        self.assertFalse(logic.command.running)
+            logic.segment_arguments(parameters)

@@ -46,8 +46,9 @@ HOST_TESTS = (
     "test_marks.py",
     "test_views.py",
     "test_synthesis.py",
+    "test_segmentation.py",
 )
-collect_ignore = [*HOST_TESTS, "test_pythonqt.py", "test_imports.py"] if MISSING else []
+collect_ignore = [*HOST_TESTS, "test_pythonqt.py", "test_strings.py", "test_imports.py"] if MISSING else []
 if not MISSING:
     load("pythonqt_lint", TESTING / "pythonqt_lint.py")
     from host import application

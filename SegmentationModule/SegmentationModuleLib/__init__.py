@@ -1,0 +1,1 @@
+"""The parts of the module Scar Segmentation's panel."""

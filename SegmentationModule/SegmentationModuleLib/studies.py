@@ -1,0 +1,132 @@
+"""Studies of a queue as nodes of the scene, and what of them goes back to disk."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import slicer
+from claimslicer.review import Review, ReviewQueue, ReviewState, StudyRecord
+from claimslicer.studies.provenance import sha256_of_array
+from claimslicer.worker.messages import study_from, study_values
+from ClaimSlicerLib.made import MADE_ATTRIBUTE, mark_made
+from ClaimSlicerLib.mrml import add_segmentation, add_volume, volume_study
+from ClaimSlicerLib.rule import SliceOrder
+from ClaimSlicerLib.segments import LABEL_STYLES
+from ClaimSlicerLib.views import show_volume
+from slicer.i18n import tr as _
+
+from SegmentationModuleLib.result import add_labels, add_uncertainty
+from SegmentationModuleLib.review import read_review, write_review
+
+KEY = "ClaimSlicer.Study"
+QUEUE = "ClaimSlicer.Queue"
+STORED = "ClaimSlicer.StoredContent"
+"""On the labels of a queue's study: the hash of what their file holds."""
+
+
+def key_of(node: slicer.vtkMRMLNode, queue: ReviewQueue) -> str:
+    """Return the study of ``queue`` that ``node`` belongs to, "" where it is of none."""
+    key = node.GetAttribute(KEY) or ""
+    known = node.GetAttribute(QUEUE) == str(queue.output)
+    return key if known and any(record.key == key for record in queue.records) else ""
+
+
+def replace_study(parameters, queue: ReviewQueue, key: str, result: dict) -> None:
+    """Put a study that was read into the scene in place of the queue's one before, and choose it."""
+    study = study_from(result["study"])
+    former = [
+        n for n in slicer.util.getNodesByClass("vtkMRMLNode") if n.GetAttribute(QUEUE) and n.GetAttribute(KEY)
+    ]
+    volume = add_volume(study.image, study.geometry, study.name, synthetic=study.synthetic)
+    mark_made(volume, "study", volume)
+    made, labels, reference = [volume], None, None
+    if result["labels"] is not None:
+        labels = add_labels(result["labels"], volume, queue[key].review)
+        labels.SetAttribute(STORED, sha256_of_array(result["labels"]))
+        made.append(labels)
+        if result["uncertainty"] is not None:
+            made.append(add_uncertainty(result["uncertainty"], volume, labels))
+    if study.labels is not None:
+        name = _("{name} labels beside the study").format(name=study.name)
+        reference = add_segmentation(study.labels, volume, name, LABEL_STYLES)
+        reference.GetDisplayNode().SetVisibility(labels is None)
+        mark_made(reference, "study labels", volume)
+        made.append(reference)
+    for node in made:
+        node.SetAttribute(KEY, key)
+        node.SetAttribute(QUEUE, str(queue.output))
+    _choose(parameters, volume, labels or reference, reference if labels else None, study.apex_first)
+    for node in former:
+        slicer.mrmlScene.RemoveNode(node)
+    show_volume(volume)
+
+
+def _choose(parameters, volume, labels, reference, apex_first: bool | None) -> None:
+    parameters.volume = volume
+    parameters.labels = labels
+    parameters.reference = reference
+    parameters.insertions = None
+    parameters.order = SliceOrder(apex_first)
+
+
+def is_changed(
+    labels: slicer.vtkMRMLNode, queue: ReviewQueue, volume: slicer.vtkMRMLScalarVolumeNode
+) -> bool:
+    """Say whether labels or their review differ from what is on disk. Raises StudyError."""
+    if labels.GetAttribute(MADE_ATTRIBUTE) == "study labels":
+        return False
+    content = sha256_of_array(volume_study(volume, labels).labels)
+    known = queue[key_of(labels, queue)].review
+    return content != labels.GetAttribute(STORED) or read_review(labels) != known
+
+
+def to_store(
+    labels: slicer.vtkMRMLNode, queue: ReviewQueue, volume: slicer.vtkMRMLScalarVolumeNode
+) -> tuple[dict | None, StudyRecord]:
+    """Return the arguments of the task ``write_labels``, None where the file is up to date, and the record.
+
+    Changed labels that nobody has decided about count as corrected.
+    """
+    key = key_of(labels, queue)
+    study = volume_study(volume, labels)
+    content, review = sha256_of_array(study.labels), read_review(labels)
+    if review.state_of(content) != review.state:
+        review = review.decided(ReviewState.CORRECTED, content)
+        write_review(labels, review)
+    record = replace(queue[key], review=review)
+    if content == labels.GetAttribute(STORED):
+        return None, record
+    arguments = {
+        "study": study_values(replace(study, source=queue.path(key))),
+        "file": str(queue.result_file(key, "labels")),
+        "command": "correct",
+        "settings": {"state": str(review.state), "remark": review.remark},
+    }
+    return arguments, record
+
+
+def stored(labels: slicer.vtkMRMLNode, queue: ReviewQueue, record: StudyRecord, result: dict) -> StudyRecord:
+    """Note that the labels are on disk, and return the record with their numbers."""
+    if labels.GetScene() is not None:
+        labels.SetAttribute(STORED, result["content"])
+    return replace(record, **_numbers(queue, result))
+
+
+def segmented(queue: ReviewQueue, record: StudyRecord, result: dict) -> StudyRecord:
+    """Return the record of a study that was just segmented."""
+    uncertainty = _relative(queue, result["uncertainty"])
+    review = Review(content=result["content"])
+    numbers = _numbers(queue, result)
+    return replace(
+        record, **numbers, uncertainty=uncertainty, model=result["model"], problem="", review=review
+    )
+
+
+def _numbers(queue: ReviewQueue, result: dict) -> dict:
+    names = ("myocardium_g", "infarct_ml")
+    return {"labels": _relative(queue, result["labels"]), **{name: result[name] for name in names}}
+
+
+def _relative(queue: ReviewQueue, file: str) -> str:
+    return Path(file).relative_to(queue.output).as_posix()

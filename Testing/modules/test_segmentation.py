@@ -1,0 +1,236 @@
+"""The module Scar Segmentation with the real worker: labels, review, numbers, queue and report."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import slicer
+from claimslicer.labels import Label
+from PySide6 import QtCore
+from PySide6.QtTest import QTest
+
+
+def wait_for(condition, seconds: float = 120.0) -> None:
+    """Let Qt work until ``condition`` holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        slicer.app.processEvents()
+        time.sleep(0.01)
+
+
+def click(button) -> None:
+    assert button.enabled
+    QTest.mouseClick(button, QtCore.Qt.MouseButton.LeftButton)
+
+
+@pytest.fixture
+def panel(open_panel, phantom):
+    panel = open_panel("SegmentationModule")
+    panel.ui.volumeSelector.setCurrentNode(phantom[0])
+    return panel
+
+
+@pytest.fixture
+def measured(panel, phantom):
+    """The panel with the phantom's labels measured."""
+    panel.ui.labelsSelector.setCurrentNode(phantom[1])
+    settle(panel)
+    return panel
+
+
+def settle(panel) -> None:
+    """Wait until the numbers are those of what is there."""
+    wait_for(lambda: not panel.numbers.stale and (panel.numbers.result or panel.numbers.problem))
+
+
+def cells(table, row: int) -> list[str]:
+    return [table.item(row, x).text() for x in range(table.columnCount)]
+
+
+def redraw(node, value: int) -> None:
+    """Change one segment as an editor does: its label map, and the event."""
+    segmentation = node.GetSegmentation()
+    key = segmentation.GetNthSegmentID(value - 1)
+    array = slicer.util.arrayFromSegmentInternalBinaryLabelmap(node, key)
+    array[array == Label.MYOCARDIUM] = Label.INFARCT
+    segmentation.GetSegment(key).Modified()
+    segmentation.InvokeEvent(segmentation.SourceRepresentationModified)
+
+
+def test_segmentation_review_and_uncertainty(panel, phantom, dialogs):
+    from ClaimSlicerLib.mrml import study_labels
+    from SegmentationModuleLib.result import uncertainty_of
+    from SegmentationModuleLib.review import read_review
+
+    click(panel.ui.applyButton)
+    assert not panel.ui.applyButton.enabled
+    wait_for(lambda: not panel.job.running)
+    assert dialogs.errors() == []
+    node = panel.parameters.labels
+    assert node.GetName() in panel.ui.resultLabel.text
+    assert (study_labels(node, phantom[0]) == Label.CAVITY).any()
+    assert panel.ui.applyButton.enabled
+
+    shown = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
+    click(panel.ui.uncertaintyBox)
+    assert {c.GetForegroundVolumeID() for c in shown} == {uncertainty_of(node).GetID()}
+    click(panel.ui.uncertaintyBox)
+    assert not any(c.GetForegroundVolumeID() for c in shown)
+
+    settle(panel)
+    click(panel.ui.acceptedButton)
+    assert read_review(node).state == "accepted"
+    redraw(node, Label.MYOCARDIUM)
+    wait_for(lambda: panel.ui.correctedButton.checked)
+    assert "proposed" in panel.ui.reviewLabel.text
+    click(panel.ui.correctedButton)
+    assert read_review(node).state == "corrected"
+
+
+def test_numbers_are_those_of_the_command(measured, phantom, tmp_path):
+    from claimslicer.studies import write_volume
+    from ClaimSlicerLib.mrml import volume_study
+
+    study = volume_study(*phantom)
+    image = write_volume(tmp_path / "scan_synthetic.nii.gz", study.image, study.geometry)
+    labels = write_volume(tmp_path / "scan_synthetic_labels.nii.gz", study.labels, study.geometry)
+    command = [sys.executable, "-m", "claimslicer.cli.main", "quantify", str(image), "--labels", str(labels)]
+    subprocess.run([*command, "--out", str(tmp_path / "out")], check=True, capture_output=True)
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))["quantification"]
+    for name, value in measured.numbers.result["totals"].items():
+        assert value == pytest.approx(report[name], rel=1e-6)
+    for mine, theirs in zip(measured.numbers.result["rows"], report["segments"], strict=True):
+        assert mine.keys() == theirs.keys()
+        for name, value in theirs.items():
+            exact = value is None or isinstance(value, str)
+            assert mine[name] == (value if exact else pytest.approx(value, rel=1e-6))
+    assert cells(measured.ui.totalsTable, 0)[1] == f"{report['infarct_ml']:.1f}"
+
+
+def test_numbers_follow_and_compare(measured, phantom):
+    before = measured.numbers.result["totals"]["infarct_ml"]
+    click(measured.ui.tablesButton)
+    table = slicer.util.getNode("*totals*")
+    measured.ui.referenceSelector.setCurrentNode(phantom[1])
+    click(measured.ui.thresholdsBox)
+    wait_for(lambda: measured.numbers.result and measured.numbers.result["comparison"])
+    wait_for(lambda: measured.numbers.thresholds)
+    assert cells(measured.ui.agreementTable, 0)[1] == "1.000"
+    measured.ui.referenceSelector.setCurrentNode(None)
+    redraw(phantom[1], Label.MYOCARDIUM)
+    assert measured.numbers.stale
+    wait_for(lambda: not measured.numbers.stale)
+    after = measured.numbers.result["totals"]["infarct_ml"]
+    assert after > before
+    values = table.GetTable().GetColumnByName("value")
+    assert float(values.GetValue(3)) == pytest.approx(after)
+
+
+def test_wrong_labels_and_deleted_nodes_are_said(measured, phantom, dialogs):
+    empty = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "empty")
+    measured.ui.labelsSelector.setCurrentNode(empty)
+    wait_for(lambda: measured.numbers.problem)
+    assert measured.ui.numbersLabel.text == measured.numbers.problem
+    measured.ui.labelsSelector.setCurrentNode(phantom[1])
+    settle(measured)
+    slicer.mrmlScene.RemoveNode(phantom[1])
+    wait_for(lambda: measured.numbers.result is None)
+    assert not measured.ui.exportButton.enabled
+    assert dialogs.errors() == []
+
+
+def test_closing_the_scene_ends_the_work(panel):
+    click(panel.ui.applyButton)
+    slicer.mrmlScene.Clear()
+    assert not panel.job.running
+    assert slicer.util.getNodesByClass("vtkMRMLSegmentationNode") == []
+
+
+def test_the_report_is_written(measured, tmp_path, dialogs):
+    dialogs.paths.append(tmp_path / "report")
+    click(measured.ui.exportFolderButton)
+    click(measured.ui.exportButton)
+    wait_for(lambda: "Wrote the report" in measured.ui.exportText.text or dialogs.errors())
+    assert dialogs.errors() == []
+    names = {path.name for path in (tmp_path / "report").iterdir()}
+    assert {"report.html", "report.json"} < names
+    assert any(name.endswith("synthetic.nii.gz") or "synthetic" in name for name in names if "nii" in name)
+
+
+def test_the_editor_gets_labels_and_volume(measured, phantom):
+    click(measured.ui.editButton)
+    node = slicer.mrmlScene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
+    assert node.GetSegmentationNode() is phantom[1]
+    assert node.GetSourceVolumeNode() is phantom[0]
+
+
+@pytest.fixture
+def folder(tmp_path, phantom) -> Path:
+    """Two studies, and a file that is none."""
+    from claimslicer.studies import write_volume
+    from ClaimSlicerLib.mrml import volume_study
+
+    study = volume_study(*phantom)
+    for name in ("a_synthetic", "b_synthetic"):
+        write_volume(tmp_path / "in" / f"{name}.nii.gz", study.image, study.geometry)
+    noise = np.random.default_rng(1).normal(size=study.image.shape).astype(np.float32)
+    write_volume(tmp_path / "in" / "noise.nii.gz", noise, study.geometry)
+    return tmp_path / "in"
+
+
+def test_a_queue_is_segmented_reviewed_and_resumed(panel, folder, dialogs):
+    ui = panel.ui
+    dialogs.paths.append(folder)
+    ui.queueButton.collapsed = False
+    click(ui.studiesFolderButton)
+    click(ui.findButton)
+    wait_for(lambda: panel.queue.queue is not None)
+    assert [r.status for r in panel.queue.queue.records] == ["waiting"] * 3
+    click(ui.segmentAllButton)
+    wait_for(lambda: not panel.queue.busy)
+    assert dialogs.errors() == []
+    assert [r.status for r in panel.queue.queue.records] == ["to review", "to review", "failed"]
+    click(ui.nextButton)
+    wait_for(lambda: panel.parameters.labels is not None and not panel.queue.busy)
+    settle(panel)
+    click(ui.acceptedButton)
+    assert panel.queue.queue.records[0].status == "accepted"
+    click(ui.nextButton)
+    wait_for(lambda: "b_synthetic" in panel.parameters.volume.GetName() and not panel.queue.busy)
+    settle(panel)
+    redraw(panel.parameters.labels, Label.MYOCARDIUM)
+    click(ui.previousButton)
+    wait_for(lambda: "a_synthetic" in panel.parameters.volume.GetName() and not panel.queue.busy)
+    assert dialogs.errors() == []
+    slicer.mrmlScene.Clear()
+    dialogs.paths.append(folder)
+    click(ui.studiesFolderButton)
+    click(ui.findButton)
+    wait_for(lambda: panel.queue.queue is not None)
+    assert [r.status for r in panel.queue.queue.records] == ["accepted", "corrected", "failed"]
+
+
+def test_the_panel_is_as_it_was(measured, phantom, tmp_path):
+    click(measured.ui.thresholdsBox)
+    measured.ui.sdBox.value = 3
+    measured.ui.faceSelector.currentIndex = 1
+    file = tmp_path / "scene.mrb"
+    assert slicer.util.saveScene(str(file))
+    slicer.mrmlScene.Clear()
+    assert measured.parameters.volume is None
+    slicer.util.loadScene(str(file))
+    assert measured.parameters.labels.GetName() == "LGE phantom labels" or measured.parameters.labels
+    assert measured.ui.sdBox.value == 3
+    assert measured.ui.faceSelector.currentIndex == 1
+    settle(measured)
+
+
+def test_the_panel_fits(measured):
+    assert measured.parent.minimumSizeHint.width() <= 380

@@ -202,7 +202,8 @@ class SynthesisModuleWidget(Panel):
         ui.samplerSelector.activated.connect(self.on_sampler)
         ui.advancedBox.contentsCollapsed.connect(self.on_advanced)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self._on_removed)
-        slicer.app.layoutManager().layoutChanged.connect(self.update)
+        if slicer.app.layoutManager() is not None:  # without a main window there are no views
+            slicer.app.layoutManager().layoutChanged.connect(self.update)
 
     def enter(self) -> None:
         """Bind the parameter node, and offer the models there are now."""
@@ -241,10 +242,9 @@ class SynthesisModuleWidget(Panel):
         Panel.update(self)
         if self.job.running:
             self.ui.applyButton.enabled = False
-        shown = self.parameters.shown if self.parameters is not None else None
-        self.variants.refresh(self.job.running, shown)
         if self.parameters is None:
             return
+        self.variants.refresh(self.job.running, self.parameters.shown)
         self.models.show(self.parameters.model)
         self.devices.show(self.parameters.device)
         seeds = self.logic.seeds(self.parameters)

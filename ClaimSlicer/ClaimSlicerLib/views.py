@@ -122,32 +122,46 @@ def compare(
     """
     install()
     difference = difference_of(first, second, heart)
-    layout = _layout_node()
-    if comparing() is None:
-        layout.SetAttribute(FORMER_LAYOUT, str(layout.GetViewArrangement()))
-    layout.SetViewArrangement(arrangement.value)
-    _hide_segmentations()
-    over = {ORIGINAL: None, SYNTHETIC: second, DIFFERENCE: difference.node}
-    for name, logic in _logics():
-        layers = logic.GetSliceCompositeNode()
-        layers.SetLinkedControl(True)
-        layers.SetHotLinkedControl(True)
-        layers.SetBackgroundVolumeID(first.GetID())
-        layers.SetForegroundVolumeID(over[name].GetID() if over[name] is not None else None)
-        layers.SetForegroundOpacity(1.0)
-        layers.SetLabelVolumeID(None)
-    add_bar(difference.node)
-    look_at(first, difference.focus)
+    with slicer.util.RenderBlocker():  # one picture at the end instead of one for each step
+        _enter(arrangement)
+        over = {ORIGINAL: None, SYNTHETIC: second, DIFFERENCE: difference.node}
+        for name, logic in _logics():
+            _set_layers(logic.GetSliceCompositeNode(), first, over[name])
+        add_bar(difference.node)
+        look_at(first, difference.focus)
     # The views get their sizes when Qt has laid them out.
     volume_id = first.GetID()
     qt.QTimer.singleShot(0, lambda: _look_again(volume_id, difference.focus))
     return difference.end
 
 
+def _enter(arrangement: Arrangement) -> None:
+    layout = _layout_node()
+    if comparing() is None:
+        layout.SetAttribute(FORMER_LAYOUT, str(layout.GetViewArrangement()))
+    layout.SetViewArrangement(arrangement.value)
+    _hide_segmentations()
+
+
+def _set_layers(
+    layers: slicer.vtkMRMLSliceCompositeNode,
+    volume: slicer.vtkMRMLScalarVolumeNode,
+    over: slicer.vtkMRMLScalarVolumeNode | None,
+) -> None:
+    with slicer.util.NodeModify(layers):
+        layers.SetLinkedControl(True)
+        layers.SetHotLinkedControl(True)
+        layers.SetBackgroundVolumeID(volume.GetID())
+        layers.SetForegroundVolumeID(over.GetID() if over is not None else None)
+        layers.SetForegroundOpacity(1.0)
+        layers.SetLabelVolumeID(None)
+
+
 def _look_again(volume_id: str, focus: Focus | None) -> None:
     volume = slicer.mrmlScene.GetNodeByID(volume_id)
     if volume is not None and comparing() is not None:
-        look_at(volume, focus)
+        with slicer.util.RenderBlocker():
+            look_at(volume, focus)
 
 
 def look_at(volume: slicer.vtkMRMLScalarVolumeNode, focus: Focus | None) -> None:
@@ -190,12 +204,12 @@ def shown_opacity() -> float:
 
 def leave() -> None:
     """Bring back the user's layout, and the segmentations that were hidden."""
-    _show_segmentations()
-    if comparing() is None:
-        return
-    layout = _layout_node()
-    former = layout.GetAttribute(FORMER_LAYOUT)
-    layout.SetViewArrangement(int(former) if former else layout.SlicerLayoutFourUpView)
+    with slicer.util.RenderBlocker():
+        _show_segmentations()
+        if comparing() is not None:
+            layout = _layout_node()
+            former = layout.GetAttribute(FORMER_LAYOUT)
+            layout.SetViewArrangement(int(former) if former else layout.SlicerLayoutFourUpView)
 
 
 def _hide_segmentations() -> None:

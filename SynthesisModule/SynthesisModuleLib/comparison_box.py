@@ -61,9 +61,14 @@ class ComparisonBox:
     def begin(self, parameters) -> None:
         """Compare the parameter node's two volumes. Raises StudyError when they lie on different grids."""
         first, second = parameters.against, parameters.shown
-        end = views.compare(first, second, parameters.arrangement, heart=_heart(parameters, first))
-        self._windows.link(first, second)
+        # First, as the change of layout calls for an update, which must find nothing left to do.
         self._shown = _key(parameters)
+        try:
+            end = views.compare(first, second, parameters.arrangement, heart=_heart(parameters, first))
+        except ClaimError:
+            self._shown = None
+            raise
+        self._windows.link(first, second)
         self.ui.lowLabel.text, self.ui.highLabel.text = f"−{end:.4g}", f"+{end:.4g}"
         two_variants = is_made(first, KIND)
         self.ui.firstLabel.text = _("First") if two_variants else _("Original")

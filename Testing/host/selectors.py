@@ -10,8 +10,8 @@ from PySide6 import QtCore, QtGui, QtWidgets
 
 from host.dialogs import DIALOGS
 
-MINIMUM_WIDTH = 176
-"""A node selector's in Slicer, at its usual font."""
+MINIMUM_WIDTH = 142
+"""Of a node selector in a panel, as seen in Slicer."""
 
 
 def attribute(kind: str, default: object) -> QtCore.Property:

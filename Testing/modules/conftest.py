@@ -36,7 +36,6 @@ HOST_TESTS = (
     "test_claim_boxes.py",
     "test_bullseye.py",
     "test_smile.py",
-    "test_children.py",
     "test_loading.py",
     "test_panels.py",
     "test_mrml.py",

@@ -9,9 +9,25 @@ import pythonqt_lint
 
 SHOWN = frozenset(("text", "toolTip", "title", "windowTitle", "placeholderText", "statusTip", "helpText"))
 SHOWING = frozenset(
-    "errorDisplay infoDisplay warningDisplay tryWithErrorDisplay showStatusMessage confirmYesNoDisplay "
-    "confirmOkCancelDisplay setHorizontalHeaderLabels addTab setText QLabel QPushButton QCheckBox QGroupBox "
-    "QAction QTableWidgetItem QListWidgetItem".split()
+    (
+        "errorDisplay",
+        "infoDisplay",
+        "warningDisplay",
+        "tryWithErrorDisplay",
+        "showStatusMessage",
+        "confirmYesNoDisplay",
+        "confirmOkCancelDisplay",
+        "setHorizontalHeaderLabels",
+        "addTab",
+        "setText",
+        "QLabel",
+        "QPushButton",
+        "QCheckBox",
+        "QGroupBox",
+        "QAction",
+        "QTableWidgetItem",
+        "QListWidgetItem",
+    )
 )
 
 

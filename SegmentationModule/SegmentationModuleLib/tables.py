@@ -7,7 +7,14 @@ from collections.abc import Sequence
 import qt
 import slicer
 from claimslicer.anatomy.aha import SEGMENTS
-from claimslicer.figures.face import Face, difference_face, empty_face, transmurality_face, volume_face
+from claimslicer.figures.face import (
+    Face,
+    difference_face,
+    empty_face,
+    signed,
+    transmurality_face,
+    volume_face,
+)
 from ClaimSlicerLib.made import made_for, mark_made
 from ClaimSlicerLib.synthetic import is_synthetic, mark_synthetic
 from slicer.i18n import tr as _
@@ -68,7 +75,7 @@ def agreement_rows(result: dict) -> list[Row]:
     for row in (result["comparison"] or {"rows": []})["rows"]:
         if row["region"] in names:
             hd95 = DASH if row["hd95_mm"] is None else f"{row['hd95_mm']:.1f}"
-            rows.append([names[row["region"]], f"{row['dice']:.3f}", hd95, f"{row['difference_ml']:+.1f}"])
+            rows.append([names[row["region"]], f"{row['dice']:.3f}", hd95, signed(row["difference_ml"], 1)])
     return rows
 
 

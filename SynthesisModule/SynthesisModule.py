@@ -218,7 +218,8 @@ class SynthesisModuleWidget(Panel):
 
     def cleanup(self) -> None:
         """End everything, and follow the layout no more."""
-        slicer.app.layoutManager().layoutChanged.disconnect(self.update)
+        if slicer.app.layoutManager() is not None:
+            slicer.app.layoutManager().layoutChanged.disconnect(self.update)
         Panel.cleanup(self)
 
     def stop(self) -> None:

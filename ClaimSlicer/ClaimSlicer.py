@@ -10,6 +10,7 @@ import qt
 import slicer
 from ClaimSlicerLib.panel import Panel
 from ClaimSlicerLib.rule import Content, Rule, SliceOrder
+from ClaimSlicerLib.wrapped import wrapped
 from slicer import (
     vtkMRMLLabelMapVolumeNode,
     vtkMRMLMarkupsFiducialNode,
@@ -74,7 +75,7 @@ class ClaimSlicerLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> ClaimSlicerParameterNode:  # noqa: N802
         """Return the parameter node, wrapped."""
-        return ClaimSlicerParameterNode(super().getParameterNode())
+        return wrapped(ClaimSlicerParameterNode, super().getParameterNode())
 
 
 class ClaimSlicerWidget(Panel):

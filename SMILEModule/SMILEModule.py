@@ -30,6 +30,7 @@ from ClaimSlicerLib.bullseye import BullseyeWidget
 from ClaimSlicerLib.mrml import volume_study
 from ClaimSlicerLib.panel import Panel
 from ClaimSlicerLib.worker import geometry_worker
+from ClaimSlicerLib.wrapped import wrapped
 from SMILEModuleLib import display, scar_node, specification_files
 from SMILEModuleLib.author import Author, Heart, Scar
 from SMILEModuleLib.sliders import (
@@ -65,7 +66,7 @@ class SMILEModuleLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> SMILEModuleParameterNode:  # noqa: N802
         """Return the parameter node, wrapped."""
-        return SMILEModuleParameterNode(super().getParameterNode())
+        return wrapped(SMILEModuleParameterNode, super().getParameterNode())
 
     def make_scar(
         self,

@@ -40,6 +40,7 @@ from ClaimSlicerLib.mrml import volume_study
 from ClaimSlicerLib.panel import Panel
 from ClaimSlicerLib.rule import Rule, SliceOrder
 from ClaimSlicerLib.worker import geometry_worker, model_worker
+from ClaimSlicerLib.wrapped import wrapped
 from SegmentationModuleLib import tables
 from SegmentationModuleLib.editing import open_in_segment_editor
 from SegmentationModuleLib.numbers import Numbers, Question
@@ -107,7 +108,7 @@ class SegmentationModuleLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> SegmentationModuleParameterNode:  # noqa: N802
         """Return the parameter node, wrapped."""
-        return SegmentationModuleParameterNode(super().getParameterNode())
+        return wrapped(SegmentationModuleParameterNode, super().getParameterNode())
 
     def segment_arguments(self, parameters: SegmentationModuleParameterNode) -> dict:
         """Return the arguments of the task ``segment``. Raises StudyError for an unfit volume."""

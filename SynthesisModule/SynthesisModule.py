@@ -41,6 +41,7 @@ from ClaimSlicerLib.mrml import scar_mask, volume_study
 from ClaimSlicerLib.panel import Panel
 from ClaimSlicerLib.synthetic import recipe_of
 from ClaimSlicerLib.worker import geometry_worker, model_worker
+from ClaimSlicerLib.wrapped import wrapped
 from SynthesisModuleLib.comparison_box import ComparisonBox
 from SynthesisModuleLib.variants import KIND, add_variants
 from SynthesisModuleLib.variants_box import VariantsBox
@@ -129,7 +130,7 @@ class SynthesisModuleLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> SynthesisModuleParameterNode:  # noqa: N802
         """Return the parameter node, wrapped."""
-        return SynthesisModuleParameterNode(super().getParameterNode())
+        return wrapped(SynthesisModuleParameterNode, super().getParameterNode())
 
     def arguments(self, parameters: SynthesisModuleParameterNode) -> dict[str, typing.Any]:
         """Return what the worker's task ``synthesize`` is asked. Raises StudyError for unfit nodes."""

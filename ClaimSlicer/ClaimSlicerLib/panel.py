@@ -80,7 +80,9 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._parameters = self.logic.getParameterNode()
         self._gui_tag = self._parameters.connectGui(self.ui)
-        self.addObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.update)
+        # VTK tells the youngest observer first; this one must come after the wrapper has read the change.
+        node = self._parameters.parameterNode
+        self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.update, priority=-1.0)
         self.update()
 
     def _unbind(self) -> None:

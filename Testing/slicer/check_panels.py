@@ -75,3 +75,20 @@ class Panels(unittest.TestCase):
         for name in MODULES:
             with self.subTest(name):
                 self.assertEqual(panel_states.as_values(open_panel(name).parameters), saved[name])
+
+    def test_the_next_module_takes_over_what_is_handed_to_it(self) -> None:
+        """Also when it has been open before, and when something else writes into its parameter node."""
+        from ClaimSlicerLib.handover import go_to
+
+        second = slicer.vtkSlicerVolumesLogic().CloneVolume(slicer.mrmlScene, self.volume, "second")
+        for name in MODULES:
+            with self.subTest(name):
+                for volume in (self.volume, second):
+                    slicer.util.selectModule("Welcome")
+                    go_to(name, volume=volume, labels=self.labels)
+                    panel = slicer.util.getModuleWidget(name)
+                    self.assertIs(panel.ui.volumeSelector.currentNode(), volume)
+                    self.assertNotIn("LGE volume", panel.missing())
+                panel.logic.getParameterNode().volume = self.volume
+                self.assertIs(panel.ui.volumeSelector.currentNode(), self.volume)
+                self.assertIs(panel.parameters.volume, self.volume)

@@ -46,6 +46,7 @@ HOST_TESTS = (
     "test_views.py",
     "test_synthesis.py",
     "test_segmentation.py",
+    "test_journey.py",
 )
 collect_ignore = [*HOST_TESTS, "test_pythonqt.py", "test_strings.py", "test_imports.py"] if MISSING else []
 if not MISSING:

@@ -1,4 +1,4 @@
-"""The whole job in the stand-in, the same steps as in Slicer; then the saved scene in a process of its own."""
+"""The whole job in the stand-in, by the same steps as in Slicer; then the saved scene in a new process."""
 
 from __future__ import annotations
 
@@ -8,13 +8,26 @@ import sys
 import unittest
 from pathlib import Path
 
-import check_journey
+import pytest
 import slicer
+from conftest import load
+from host import application
 
 REOPEN = Path(__file__).parent / "reopen.py"
+STEPS = Path(__file__).parents[1] / "slicer"
 
 
-def test_the_whole_job(scene, tmp_path, monkeypatch, dialogs):
+@pytest.fixture
+def check_journey(scene):
+    """The steps that run in Slicer, importable once there is a ``qt``."""
+    for name in ("hands", "check_journey"):
+        if name not in sys.modules:
+            application.speak_pythonqt(name)
+            load(name, STEPS / f"{name}.py")
+    return sys.modules["check_journey"]
+
+
+def test_the_whole_job(check_journey, tmp_path, monkeypatch, dialogs):
     saved = tmp_path / "study.mrb"
     monkeypatch.setenv("CLAIM_JOURNEY", str(saved))
     held = {}

@@ -160,10 +160,14 @@ class Journey(unittest.TestCase):
         self.assertEqual(found.GetAttribute("ClaimSlicer.Review.state"), "corrected")
         picture("segmentation")
         with tempfile.TemporaryDirectory() as folder:
+            hands.open_box(panel.ui.exportBox)
             hands.write(panel.ui.exportFolderEdit, folder)
             hands.click(panel.ui.exportButton)
-            hands.wait_for(lambda: list(Path(folder).glob("*labels*")), "the exported labels")
-            hands.wait_for(lambda: not panel.export_job.running, "the export to end")
+            self.assertEqual(panel.parameters.exportFolder, folder)
+            hands.wait_for(lambda: panel.ui.exportText.text, "the export to begin", 20.0)
+            hands.wait_for(lambda: not panel.export_job.running, "the report")
+            hands.wait_for(lambda: not panel.export_job.running, "the labels")
+            self.assertTrue(list(Path(folder).glob("*labels*")), panel.ui.exportText.text)
             self.assertTrue((Path(folder) / "report.html").exists())
             self.assertIn("SYNTHETIC", (Path(folder) / "report.html").read_text(encoding="utf-8"))
         return found

@@ -22,6 +22,8 @@ def click(widget, x: float | None = None, y: float | None = None, *, control: bo
     """Move to a point of a widget, by default its middle, press and release the left button."""
     if not widget.enabled:
         raise AssertionError(f"{widget.name} is off: {widget.toolTip}")
+    if not widget.visible:
+        raise AssertionError(f"{widget.name} is not to be seen")
     x = widget.width / 2 if x is None else x
     y = widget.height / 2 if y is None else y
     modifiers = qt.Qt.ControlModifier if control else qt.Qt.NoModifier
@@ -30,6 +32,14 @@ def click(widget, x: float | None = None, y: float | None = None, *, control: bo
     _mouse(widget, qt.QEvent.MouseButtonPress, x, y, left, left, modifiers)
     _mouse(widget, qt.QEvent.MouseButtonRelease, x, y, left, none, modifiers)
     slicer.app.processEvents()
+
+
+def open_box(box) -> None:
+    """Open a collapsible box by a click on its title."""
+    if box.collapsed:
+        click(box, 40, 8)
+    if box.collapsed:
+        raise AssertionError(f"{box.name} stays shut")
 
 
 def press(widget, key, text: str = "", *, control: bool = False) -> None:

@@ -9,7 +9,8 @@ import pytest
 from analytic_ventricle import make_ventricle
 from claimslicer.errors import StudyError
 from claimslicer.figures import palette, style
-from claimslicer.figures.draw import difference_bullseye, transmurality_bullseye, volume_bullseye
+from claimslicer.figures.draw import bullseye_figure
+from claimslicer.figures.face import difference_face, transmurality_face, volume_face
 from claimslicer.figures.montage import slice_montage, synthesis_montage, view_of
 from claimslicer.labels import Label
 from matplotlib.colors import to_hex
@@ -30,29 +31,38 @@ def fills(figure):
     return dict(enumerate((to_hex(patch.get_facecolor()).upper() for patch in patches), start=1))
 
 
+def scale_ends(figure):
+    """The texts at the ends of the colour bar."""
+    labels = figure.axes[1].get_xticklabels()
+    return labels[0].get_text(), labels[-1].get_text()
+
+
 def opened(figure, **options):
     return Image.open(io.BytesIO(style.to_png(figure, **options)))
 
 
 def test_volume_bullseye_writes_every_number_and_its_scale():
     values = {k: 0.5 * k for k in range(1, 17)}
-    figure = volume_bullseye(values)
+    figure = bullseye_figure(volume_face(values))
     written = texts(figure)
     assert {f"{v:.1f}" for v in values.values()} <= set(written)
     assert {"Anterior", "Septum", "Inferior", "Lateral"} <= set(written)
     assert fills(figure)[17] == palette.MISSING and "–" in written
-    assert figure.axes[1].get_xlim() == (0.0, 8.0)
+    assert scale_ends(figure) == ("0", "8")
     assert "ml" in figure.axes[1].get_xlabel()
 
 
 def test_equal_volumes_have_equal_colours_on_a_given_scale():
-    first, second = volume_bullseye({1: 2.0, 2: 4.0}, maximum=8), volume_bullseye({5: 2.0}, maximum=8)
+    first, second = (
+        bullseye_figure(volume_face({1: 2.0, 2: 4.0}, maximum=8)),
+        bullseye_figure(volume_face({5: 2.0}, maximum=8)),
+    )
     assert fills(first)[1] == fills(second)[5] != fills(first)[2]
 
 
 def test_difference_bullseye_is_symmetric_with_white_at_zero():
-    figure = difference_bullseye({1: -3.0, 2: 0.0, 3: 1.0, 4: float("nan")})
-    assert figure.axes[1].get_xlim() == (-3.0, 3.0)
+    figure = bullseye_figure(difference_face({1: -3.0, 2: 0.0, 3: 1.0, 4: float("nan")}))
+    assert scale_ends(figure) == ("−3.0", "+3.0")
     assert {"−3.0", "0.0", "+1.0"} <= set(texts(figure))
     colours = fills(figure)
     assert min(int(colours[2][i : i + 2], 16) for i in (1, 3, 5)) > 235
@@ -61,10 +71,14 @@ def test_difference_bullseye_is_symmetric_with_white_at_zero():
 
 def test_nothing_at_all_is_drawn_without_a_division_by_zero():
     zeros = dict.fromkeys(range(1, 18), 0.0)
-    for figure in (volume_bullseye(zeros), difference_bullseye(zeros), transmurality_bullseye(zeros)):
+    for figure in (
+        bullseye_figure(volume_face(zeros)),
+        bullseye_figure(difference_face(zeros)),
+        bullseye_figure(transmurality_face(zeros)),
+    ):
         assert opened(figure).width > 400
-    assert set(fills(volume_bullseye(zeros)).values()) == {"#FFFFFF"}
-    assert "Not measured" in texts(volume_bullseye({}))
+    assert set(fills(bullseye_figure(volume_face(zeros))).values()) == {"#FFFFFF"}
+    assert "Not measured" in texts(bullseye_figure(volume_face({})))
 
 
 @pytest.mark.parametrize(
@@ -81,25 +95,34 @@ def test_nothing_at_all_is_drawn_without_a_division_by_zero():
     ],
 )
 def test_transmurality_classes_have_their_colours(value, place, text):
-    figure = transmurality_bullseye({8: value})
-    assert fills(figure)[8] == style.CLASS_COLOURS[place]
+    figure = bullseye_figure(transmurality_face({8: value}))
+    assert fills(figure)[8] == palette.CLASS_COLOURS[place]
     assert text in texts(figure)
 
 
 def test_traces_stay_pale():
-    assert volume_bullseye({1: 0.02}).axes[1].get_xlim() == (0.0, 1.0)
-    assert difference_bullseye({1: -0.02}).axes[1].get_xlim() == (-1.0, 1.0)
+    assert scale_ends(bullseye_figure(volume_face({1: 0.02}))) == ("0", "1")
+    assert scale_ends(bullseye_figure(difference_face({1: -0.02}))) == ("−1.0", "+1.0")
 
 
 def test_class_colours_darken_and_texts_stay_readable():
     def luminance(colour):
         return sum(w * int(colour[i : i + 2], 16) for w, i in ((0.2126, 1), (0.7152, 3), (0.0722, 5)))
 
-    steps = [luminance(colour) for colour in style.CLASS_COLOURS]
+    steps = [luminance(colour) for colour in palette.CLASS_COLOURS]
     assert steps == sorted(steps, reverse=True)
     assert min(a - b for a, b in itertools.pairwise(steps)) > 10
-    assert style.text_colour(style.CLASS_COLOURS[-1]) == "white"
-    assert style.text_colour("#FFFFFF") == style.INK
+    assert palette.ink_on(palette.rgb(palette.CLASS_COLOURS[-1])) == (1.0, 1.0, 1.0)
+    assert palette.ink_on((1.0, 1.0, 1.0)) == palette.rgb(palette.INK)
+
+
+def test_the_figure_shows_the_widgets_face():
+    face = transmurality_face({k: k / 17 for k in range(1, 17)})
+    figure = bullseye_figure(face)
+    assert fills(figure) == {
+        k: to_hex(face.colours.get(k, palette.rgb(palette.MISSING))).upper() for k in range(1, 18)
+    }
+    assert set(face.texts.values()) <= set(texts(figure))
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +178,7 @@ def test_synthetic_is_written_on_every_synthetic_panel_and_in_the_file(ventricle
     differences = [axes.images[0] for axes in figure.axes[2:-1:3]]
     assert {drawn.get_clim() for drawn in differences} == {(-120.0, 120.0)}
     assert max(drawn.get_array().max() for drawn in differences) == 120.0
-    assert style.SYNTHETIC_TEXT in texts(volume_bullseye({1: 1.0}, synthetic=True))
+    assert style.SYNTHETIC_TEXT in texts(bullseye_figure(volume_face({1: 1.0}), synthetic=True))
     marked = slice_montage(image, labels, geometry, synthetic=True)
     assert texts(marked).count(style.SYNTHETIC_TEXT) == 6 + 1
 
@@ -170,7 +193,7 @@ def test_unsigned_images_don_t_wrap_round_in_the_difference(ventricle):
 
 
 def test_save_png_writes_whole_files(tmp_path):
-    path = style.save_png(volume_bullseye({1: 1.0}), tmp_path / "a.png")
+    path = style.save_png(bullseye_figure(volume_face({1: 1.0})), tmp_path / "a.png")
     assert Image.open(path).format == "PNG"
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from analytic_ventricle import make_ventricle
 from claimslicer.errors import OutputError
-from claimslicer.figures.draw import volume_bullseye
+from claimslicer.figures.draw import bullseye_figure
+from claimslicer.figures.face import volume_face
 from claimslicer.figures.report import Picture, Report, Section, Table, write_report
 from claimslicer.figures.sections import (
     comparison_section,
@@ -50,7 +51,7 @@ def small_report(**changes):
         "A & B",
         "Text with <b>markup</b>.",
         (Table("numbers", "Numbers", ("Name", "Value (ml)"), [["a<b", 1.23456], ["c", None], ["d", -2.0]]),),
-        (Picture("eye", 'A "picture"', volume_bullseye({1: 1.0})),),
+        (Picture("eye", 'A "picture"', bullseye_figure(volume_face({1: 1.0}))),),
     )
     return Report(**{"title": "<Study> 1", "subject": "x & y", "sections": (section,)} | changes)
 

@@ -245,7 +245,7 @@ def test_quantify_and_report_say_what_the_command_says(context, study, frame, tm
     written = {str(path) for path in (tmp_path / "report").iterdir()}
     assert set(answer["files"]) == written
     assert answer["files"][0].endswith("report.html")
-    recorded = json.loads((tmp_path / "report" / "report.json").read_text())
+    recorded = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
     page = quantification_page(study, study.labels, frame, reference)
     assert recorded["agreement"] == json.loads(json.dumps(page.data["agreement"]))
 

@@ -1,128 +1,55 @@
-"""Bull's-eyes as matplotlib figures. They are made without pyplot, so no window and no global state."""
+"""A bull's-eye's face as a matplotlib figure. It is made without pyplot, so no window and no global state."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colorbar import Colorbar
-from matplotlib.colors import BoundaryNorm, Normalize, TwoSlopeNorm, to_hex
 from matplotlib.figure import Figure
-from matplotlib.patches import Polygon
+from matplotlib.patches import Polygon, Rectangle
 
 from claimslicer.figures import palette, style
-from claimslicer.figures.bullseye import SECTORS, WALL_LABELS
-from claimslicer.quantification import TRANSMURALITY_CLASSES
+from claimslicer.figures.bullseye import SECTORS, WALL_LABELS, WALL_NAMES
+from claimslicer.figures.face import DASH, Face, Scale
 
-SegmentValues = Mapping[int, float | None]
-"""A number for each AHA segment; segments that are missing, None or NaN are drawn as not measured."""
-
-_WALL_NAMES = {"anterior": "Anterior", "septal": "Septum", "inferior": "Inferior", "lateral": "Lateral"}
 _SIZE = (5.2, 6.1)
+_SHADES = 256
 
 
-def volume_bullseye(
-    values: SegmentValues,
-    *,
-    title: str = "Infarct volume",
-    quantity: str = "Infarct per segment",
-    unit: str = "ml",
-    maximum: float | None = None,
-    decimals: int = 1,
-    synthetic: bool = False,
-) -> Figure:
-    """Draw an amount per segment, with its number in it and a colour bar from 0 to ``maximum``.
-
-    ``maximum`` defaults to the largest value, but no less than 1, so that traces look like traces; give it to
-    put several bull's-eyes on one scale.
-    """
-    numbers = _measured(values)
-    top = maximum or max([*numbers.values(), 1.0])
-    colours = ScalarMappable(Normalize(0.0, top), style.amount_map())
-    total = f"Sum of the segments: {sum(numbers.values()):.{decimals}f} {unit}" if numbers else "Not measured"
-    figure = style.new_figure(*_SIZE, synthetic=synthetic)
-    style.heading(figure, title, total)
-    _fill(figure, numbers, colours, lambda v: f"{v:.{decimals}f}" if v else "0")
-    _colour_bar(figure, colours, f"{quantity} ({unit})")
+def bullseye_figure(face: Face, *, synthetic: bool = False) -> Figure:
+    """Draw a face as :mod:`claimslicer.figures.face` makes them, with its title and its scale."""
+    width, height = _SIZE
+    figure = style.new_figure(width, height, synthetic=synthetic)
+    style.heading(figure, face.title, face.subtitle)
+    draw_face(figure.add_axes((0.03, 0.12, 0.94, 0.94 * width / height)), face)
+    if face.scale is not None:
+        _draw_scale(figure.add_axes((0.12, 0.095, 0.76, 0.028)), face.scale)
     return figure
 
 
-def difference_bullseye(
-    values: SegmentValues,
-    *,
-    title: str = "Difference of infarct volume",
-    quantity: str = "Measured − reference per segment",
-    unit: str = "ml",
-    limit: float | None = None,
-    decimals: int = 1,
-    synthetic: bool = False,
-) -> Figure:
-    """Draw a signed difference per segment on a diverging scale from −``limit`` to ``limit``.
-
-    ``limit`` defaults to the largest absolute difference, but no less than 1, so that traces stay pale.
-    """
-    numbers = _measured(values)
-    reach = limit or max([*(abs(v) for v in numbers.values()), 1.0])
-    colours = ScalarMappable(TwoSlopeNorm(0.0, -reach, reach), style.DIFFERENCE_MAP)
-    total = (
-        f"Sum of the segments: {_signed(sum(numbers.values()), decimals)} {unit}"
-        if numbers
-        else "Not measured"
-    )
-    figure = style.new_figure(*_SIZE, synthetic=synthetic)
-    style.heading(figure, title, total)
-    _fill(figure, numbers, colours, lambda v: _signed(v, decimals))
-    _colour_bar(figure, colours, f"{quantity} ({unit})")
-    return figure
-
-
-def transmurality_bullseye(
-    values: SegmentValues,
-    *,
-    title: str = "Transmurality",
-    synthetic: bool = False,
-) -> Figure:
-    """Draw transmurality (0–1 for each segment) in its five classes, with the percentage in each segment."""
-    numbers = {k: 100.0 * v for k, v in _measured(values).items()}
-    # Any infarct at all belongs to the second class, so the first one ends just above zero.
-    borders = np.array([-1.0, 1e-9, 25.0 + 1e-9, 50.0 + 1e-9, 75.0 + 1e-9, 101.0])
-    colours = ScalarMappable(BoundaryNorm(borders, 5), style.class_map())
-    figure = style.new_figure(*_SIZE, synthetic=synthetic)
-    style.heading(figure, title, "Mean over each segment's wall chords")
-    _fill(figure, numbers, colours, _percent)
-    bar = _colour_bar(figure, colours, "Infarct thickness ÷ wall thickness (%)")
-    bar.set_ticks(list((borders[1:] + borders[:-1]) / 2.0), labels=list(TRANSMURALITY_CLASSES))
-    bar.ax.tick_params(length=0)
-    return figure
-
-
-def draw_bullseye(axes: Axes, colours: Mapping[int, str], texts: Mapping[int, str]) -> None:
-    """Draw the 17 segments on ``axes``: fill colour, a text and the segment's number for each."""
+def draw_face(axes: Axes, face: Face) -> None:
+    """Draw the 17 segments on ``axes``: fill, text and number of each; striped where it is not measured."""
     for number, sector in SECTORS.items():
-        colour = colours.get(number)
+        measured = number in face.colours
+        colour = face.colours.get(number, palette.rgb(palette.MISSING))
         patch = Polygon(
             sector.outline(),
             closed=True,
-            facecolor=colour or palette.MISSING,
+            facecolor=colour,
             edgecolor="#4D4D4D",
             linewidth=0.9,
-            hatch=None if colour else "//",
+            hatch=None if measured else "//",
         )
         axes.add_patch(patch)
         x, y = sector.label_position
-        ink = style.text_colour(colour or palette.MISSING)
-        place: dict[str, Any] = {"ha": "center", "va": "center", "color": ink}
-        axes.text(x, y - 0.025, texts.get(number, "–"), fontsize=11, fontweight="bold", **place)
+        place: dict[str, Any] = {"ha": "center", "va": "center", "color": palette.ink_on(colour)}
+        axes.text(x, y - 0.025, face.texts.get(number, DASH), fontsize=11, fontweight="bold", **place)
         axes.text(x, y + 0.07, str(number), fontsize=7, **place)
     for wall, (x, y) in WALL_LABELS.items():
         axes.text(
             1.07 * x,
             1.07 * y,
-            _WALL_NAMES[wall],
+            WALL_NAMES[wall],
             ha="center",
             va="center",
             rotation=90 * x * -1,
@@ -135,38 +62,13 @@ def draw_bullseye(axes: Axes, colours: Mapping[int, str], texts: Mapping[int, st
     axes.axis("off")
 
 
-def _fill(
-    figure: Figure,
-    numbers: Mapping[int, float],
-    colours: ScalarMappable,
-    to_text: Callable[[float], str],
-) -> None:
-    width, height = _SIZE
-    axes = figure.add_axes((0.03, 0.12, 0.94, 0.94 * width / height))
-    rgba = colours.to_rgba(np.array(list(numbers.values())))
-    fills = {k: to_hex(tuple(colour)) for k, colour in zip(numbers, rgba, strict=True)}
-    draw_bullseye(axes, fills, {k: to_text(v) for k, v in numbers.items()})
-
-
-def _colour_bar(figure: Figure, colours: ScalarMappable, label: str) -> Colorbar:
-    axes = figure.add_axes((0.12, 0.095, 0.76, 0.028))
-    bar = figure.colorbar(colours, cax=axes, orientation="horizontal", spacing="uniform")
-    bar.set_label(label, fontsize=9.5, color=style.INK)
-    bar.ax.tick_params(labelsize=9, length=2)
-    return bar
-
-
-def _measured(values: SegmentValues) -> dict[int, float]:
-    return {k: float(v) for k, v in values.items() if v is not None and not math.isnan(v)}
-
-
-def _percent(value: float) -> str:
-    """Whole percent, but never "0" for what isn't nothing."""
-    return "<1" if 0 < value < 1 else f"{value:.0f}"
-
-
-def _signed(value: float, decimals: int) -> str:
-    text = f"{abs(value):.{decimals}f}"
-    if float(text) == 0.0:
-        return text
-    return f"{'+' if value > 0 else '−'}{text}"
+def _draw_scale(axes: Axes, scale: Scale) -> None:
+    count = _SHADES if scale.smooth else len(scale.colours)
+    for index in range(count):
+        # A little wider than its step, so that no gap shows between two shades.
+        box = Rectangle((index / count, 0), 1.1 / count, 1, color=scale.colour_at((index + 0.5) / count))
+        axes.add_patch(box)
+    axes.set(xlim=(0, 1), ylim=(0, 1), yticks=[])
+    axes.set_xticks([place for place, _ in scale.ticks], labels=[text for _, text in scale.ticks])
+    axes.tick_params(labelsize=9, length=2 if scale.smooth else 0)
+    axes.set_xlabel(scale.label, fontsize=9.5, color=palette.INK)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from claimslicer.anatomy.aha import SEGMENTS
-from claimslicer.figures.draw import difference_bullseye, transmurality_bullseye, volume_bullseye
+from claimslicer.figures.draw import bullseye_figure
+from claimslicer.figures.face import difference_face, transmurality_face, volume_face
 from claimslicer.figures.montage import slice_montage, synthesis_montage
 from claimslicer.figures.report import Cell, Picture, Section, Table
 from claimslicer.quantification import Comparison, Quantification
@@ -197,13 +198,13 @@ def _bullseyes(
         Picture(
             f"{name}-volume",
             "Infarct per AHA segment in ml, MVO included.",
-            volume_bullseye(infarct, synthetic=synthetic),
+            bullseye_figure(volume_face(infarct), synthetic=synthetic),
             synthetic,
         ),
         Picture(
             f"{name}-transmurality",
             "Mean transmurality per AHA segment in %, coloured by class.",
-            transmurality_bullseye(depth, synthetic=synthetic),
+            bullseye_figure(transmurality_face(depth), synthetic=synthetic),
             synthetic,
         ),
     ]
@@ -213,7 +214,7 @@ def _bullseyes(
             Picture(
                 f"{name}-difference",
                 "Infarct per AHA segment minus the reference's, in ml.",
-                difference_bullseye(_differences(infarct, theirs), synthetic=synthetic),
+                bullseye_figure(difference_face(_differences(infarct, theirs)), synthetic=synthetic),
                 synthetic,
             )
         )

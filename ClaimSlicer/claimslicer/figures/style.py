@@ -6,10 +6,9 @@ import io
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap, to_rgb
 from matplotlib.figure import Figure
 
-from claimslicer.figures.palette import CLASS_COLOURS, INK, SYNTHETIC
+from claimslicer.figures.palette import INK, SYNTHETIC
 from claimslicer.outputs import written_whole
 
 FAINT = "#767676"
@@ -52,23 +51,6 @@ def heading(figure: Figure, title: str, subtitle: str = "") -> None:
         0.02, 1 - 0.08 / height, title, ha="left", va="top", fontsize=13, fontweight="bold", color=INK
     )
     figure.text(0.02, 1 - 0.38 / height, subtitle, ha="left", va="top", fontsize=9.5, color=FAINT)
-
-
-def text_colour(background: str) -> str:
-    """Return black or white, whichever reads better on ``background`` (WCAG relative luminance)."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(background)]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return "white" if luminance < 0.18 else INK
-
-
-def amount_map() -> Colormap:
-    """Return the colour map of amounts: nothing is white, much is dark."""
-    return LinearSegmentedColormap.from_list("amount", CLASS_COLOURS)
-
-
-def class_map() -> Colormap:
-    """Return the colour map of the classes of transmurality."""
-    return ListedColormap(CLASS_COLOURS)
 
 
 def bare(axes: Axes) -> None:

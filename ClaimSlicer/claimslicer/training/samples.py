@@ -73,7 +73,7 @@ class PaintedSlice:
 
     def draw(self, figure: Figure) -> None:
         """Draw original, synthetic and their difference with its range."""
-        from claimslicer.figures import style
+        from claimslicer.figures import palette, style
 
         titles = ("Original", "Synthetic", "Difference")
         first, second, third = _panels(figure, titles)
@@ -95,11 +95,11 @@ class PaintedSlice:
         difference = self.painted - self.original
         reach = max(float(np.abs(difference).max()), 1e-6)
         third.imshow(difference, cmap=style.DIFFERENCE_MAP, vmin=-reach, vmax=reach, interpolation="nearest")
-        third.set_title(f"{titles[2]}, ±{reach:.1f} SD", fontsize=6.5, pad=3, color=style.INK)
+        third.set_title(f"{titles[2]}, ±{reach:.1f} SD", fontsize=6.5, pad=3, color=palette.INK)
 
 
 def _panels(figure: Figure, titles: tuple[str, ...]) -> list[Axes]:
-    from claimslicer.figures import style
+    from claimslicer.figures import palette, style
 
     panels = list(figure.subplots(1, len(titles)))
     for axes in panels:
@@ -109,15 +109,15 @@ def _panels(figure: Figure, titles: tuple[str, ...]) -> list[Axes]:
 
 
 def _show(axes: Axes, image: np.ndarray, window_of: np.ndarray, title: str) -> None:
-    from claimslicer.figures import style
+    from claimslicer.figures import palette, style
 
     low, high = np.percentile(window_of, (1, 99.5))
     axes.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), interpolation="nearest")
-    axes.set_title(title, fontsize=6.5, pad=3, color=style.INK)
+    axes.set_title(title, fontsize=6.5, pad=3, color=palette.INK)
 
 
 def _outline(axes: Axes, labels: np.ndarray) -> None:
-    from claimslicer.figures import style
+    from claimslicer.figures import palette, style
 
     wall = myocardium_mask(labels)
     _contour(axes, wall, style.EPICARDIUM, "solid")
@@ -136,7 +136,7 @@ def write_sample(sample: Sample, step: int, folder: Path, events: Events) -> Non
     except ImportError as error:  # training also runs where there are torch, MONAI and NumPy alone
         events.emit("no_sample", step=step, reason=f"matplotlib can't be loaded ({error})")
         return
-    from claimslicer.figures import style
+    from claimslicer.figures import palette, style
 
     figure = Figure(figsize=SHAPE_INCHES, facecolor="white")
     sample.draw(figure)

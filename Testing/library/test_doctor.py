@@ -20,7 +20,11 @@ def test_the_requirements_are_those_declared():
     optional = {line for lines in project["optional-dependencies"].values() for line in lines}
     dask = {line.replace("dask[distributed]", "dask") for line in optional}
     assert {package.requirement for package in OPTIONAL} <= optional | dask
-    lines = (REPOSITORY / "ClaimSlicer/Resources/ClaimSlicer-requirements.txt").read_text().splitlines()
+    lines = (
+        (REPOSITORY / "ClaimSlicer/Resources/ClaimSlicer-requirements.txt")
+        .read_text(encoding="utf-8")
+        .splitlines()
+    )
     in_slicer = {line for line in lines if line and not line.startswith("#")}
     others = {p.requirement for p in NEEDED if p.name not in SLICERS_OWN | {"torch"}}
     assert in_slicer == others

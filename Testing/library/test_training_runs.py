@@ -235,7 +235,9 @@ def test_the_lock_goes_with_its_process(tmp_path):
 def test_runs_are_found_again_the_newest_first(prepare, tmp_path):
     for name, made in (("old", "2020-01-01"), ("new", "2030-01-01")):
         file = prepare(name, 2).folder / "run.json"
-        file.write_text(json.dumps(json.loads(file.read_text()) | {"made": made}), encoding="utf-8")
+        file.write_text(
+            json.dumps(json.loads(file.read_text(encoding="utf-8")) | {"made": made}), encoding="utf-8"
+        )
     (tmp_path / "runs" / "other").mkdir()
     (tmp_path / "runs" / "damaged").mkdir()
     (tmp_path / "runs" / "damaged" / "run.json").write_text("{", encoding="utf-8")

@@ -44,7 +44,7 @@ class Pipes:
         """Return the next line; signs of life only when asked for."""
         while True:
             line = self.process.stdout.readline()
-            assert line, self.log.read_text()
+            assert line, self.log.read_text(encoding="utf-8")
             message = json.loads(line)
             if (message["event"] == "alive") == alive:
                 return message
@@ -132,7 +132,7 @@ def test_a_failure_has_its_kind_and_the_next_request_works(pipes, task, kind, wo
     answer = pipes.answer(1)
     assert answer["kind"] == kind
     assert words in answer["message"]
-    assert ("Traceback" in pipes.log.read_text()) == (kind != "StudyError")
+    assert ("Traceback" in pipes.log.read_text(encoding="utf-8")) == (kind != "StudyError")
     pipes.ask(2, "echo", fine=True)
     assert pipes.answer(2)["result"]["fine"] is True
 
@@ -148,7 +148,7 @@ def test_a_line_that_is_no_request_is_refused_and_does_no_harm(pipes, line):
 def test_what_libraries_print_goes_to_the_log(pipes):
     pipes.ask(1, "noise")
     assert pipes.answer(1)["result"] == {"read": ""}
-    log = pipes.log.read_text()
+    log = pipes.log.read_text(encoding="utf-8")
     for line in ("a line from Python", "a line for stderr", "a line from below Python"):
         assert line in log
 
@@ -156,7 +156,7 @@ def test_what_libraries_print_goes_to_the_log(pipes):
 def test_a_crash_leaves_a_trace_in_the_log(pipes):
     pipes.ask(1, "crash")
     assert pipes.process.wait(10) != 0
-    log = pipes.log.read_text()
+    log = pipes.log.read_text(encoding="utf-8")
     assert "Fatal Python error: Segmentation fault" in log
     assert "in crash" in log
 

@@ -290,7 +290,7 @@ def test_pip_is_told_to_leave_what_slicer_brings(scene, tmp_path):
     import numpy
     from ClaimSlicerLib.packages import write_constraints
 
-    lines = write_constraints(tmp_path).read_text().splitlines()
+    lines = write_constraints(tmp_path).read_text(encoding="utf-8").splitlines()
     assert f"numpy=={numpy.__version__}" in lines
     assert any(line.startswith("SimpleITK==") for line in lines)
     assert any(line.startswith("torch==") for line in lines)

@@ -99,7 +99,7 @@ class PaintedSlice:
 
 
 def _panels(figure: Figure, titles: tuple[str, ...]) -> list[Axes]:
-    from claimslicer.figures import palette, style
+    from claimslicer.figures import style
 
     panels = list(figure.subplots(1, len(titles)))
     for axes in panels:
@@ -109,7 +109,7 @@ def _panels(figure: Figure, titles: tuple[str, ...]) -> list[Axes]:
 
 
 def _show(axes: Axes, image: np.ndarray, window_of: np.ndarray, title: str) -> None:
-    from claimslicer.figures import palette, style
+    from claimslicer.figures import palette
 
     low, high = np.percentile(window_of, (1, 99.5))
     axes.imshow(image, cmap="gray", vmin=low, vmax=max(high, low + 1e-6), interpolation="nearest")
@@ -117,7 +117,7 @@ def _show(axes: Axes, image: np.ndarray, window_of: np.ndarray, title: str) -> N
 
 
 def _outline(axes: Axes, labels: np.ndarray) -> None:
-    from claimslicer.figures import palette, style
+    from claimslicer.figures import style
 
     wall = myocardium_mask(labels)
     _contour(axes, wall, style.EPICARDIUM, "solid")
@@ -136,7 +136,7 @@ def write_sample(sample: Sample, step: int, folder: Path, events: Events) -> Non
     except ImportError as error:  # training also runs where there are torch, MONAI and NumPy alone
         events.emit("no_sample", step=step, reason=f"matplotlib can't be loaded ({error})")
         return
-    from claimslicer.figures import palette, style
+    from claimslicer.figures import style
 
     figure = Figure(figsize=SHAPE_INCHES, facecolor="white")
     sample.draw(figure)

@@ -11,7 +11,8 @@ from claimslicer.figures.difference import Focus, difference_colours, focus_of, 
 from claimslicer.studies import Geometry
 from slicer.i18n import tr as _
 
-from ClaimSlicerLib.made import MADE_ATTRIBUTE, is_made, mark_made
+from ClaimSlicerLib.colours import colour_table
+from ClaimSlicerLib.made import is_made, mark_made
 from ClaimSlicerLib.mrml import add_volume, volume_geometry
 
 KIND = "difference"
@@ -99,17 +100,12 @@ def add_bar(node: slicer.vtkMRMLScalarVolumeNode) -> None:
 
 def _colour_node() -> slicer.vtkMRMLColorTableNode:
     """Return the scene's one table of difference colours; where nothing differs it lets the image through."""
-    node = slicer.mrmlScene.GetSingletonNode(COLOURS, "vtkMRMLColorTableNode")
-    if node is not None:
-        return node
-    node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLColorTableNode")
-    node.UnRegister(None)
-    node.SetSingletonTag(COLOURS)
-    node.SetName(_("CLAIM difference"))
-    node.SetAttribute(MADE_ATTRIBUTE, "colours")
-    node.SetTypeToUser()
-    node.SetNumberOfColors(COUNT)
-    for index, colour in enumerate(difference_colours(COUNT)):
-        nothing = index in (COUNT // 2 - 1, COUNT // 2)
-        node.SetColor(index, str(index), *colour, 0.0 if nothing else 1.0)
-    return slicer.mrmlScene.AddNode(node)
+    nothing = (COUNT // 2 - 1, COUNT // 2)
+    return colour_table(
+        COLOURS,
+        _("CLAIM difference"),
+        (
+            (str(index), (*colour, 0.0 if index in nothing else 1.0))
+            for index, colour in enumerate(difference_colours(COUNT))
+        ),
+    )

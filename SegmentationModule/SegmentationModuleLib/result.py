@@ -10,6 +10,7 @@ from claimslicer.figures.palette import blend
 from claimslicer.labels import Label
 from claimslicer.review import Review
 from claimslicer.studies.provenance import sha256_of_array
+from ClaimSlicerLib.colours import colour_table
 from ClaimSlicerLib.made import is_made, mark_made
 from ClaimSlicerLib.mrml import add_segmentation, add_volume, volume_geometry
 from ClaimSlicerLib.segments import LABEL_STYLES
@@ -80,17 +81,9 @@ def show_uncertainty(node: slicer.vtkMRMLScalarVolumeNode | None, opacity: float
 
 def _colour_node() -> slicer.vtkMRMLColorTableNode:
     """Return the scene's one table for uncertainty; where the networks are sure it lets the image through."""
-    node = slicer.mrmlScene.GetSingletonNode(COLOURS, "vtkMRMLColorTableNode")
-    if node is not None:
-        return node
-    node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLColorTableNode")
-    node.UnRegister(None)
-    node.SetSingletonTag(COLOURS)
-    node.SetName(_("CLAIM uncertainty"))
-    node.SetAttribute("ClaimSlicer.Made", "colours")
-    node.SetTypeToUser()
-    node.SetNumberOfColors(COUNT)
-    for index in range(COUNT):
-        place = index / (COUNT - 1)
-        node.SetColor(index, f"{place:.2f}", *blend(UNSURE_COLOURS, place), min(1.0, 4.0 * place))
-    return slicer.mrmlScene.AddNode(node)
+    places = [index / (COUNT - 1) for index in range(COUNT)]
+    return colour_table(
+        COLOURS,
+        _("CLAIM uncertainty"),
+        ((f"{place:.2f}", (*blend(UNSURE_COLOURS, place), min(1.0, 4.0 * place))) for place in places),
+    )

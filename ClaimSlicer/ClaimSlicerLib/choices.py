@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Callable, Sequence
 
 import qt
+from claimslicer.errors import Cancelled
 from slicer.i18n import tr as _
 
 from ClaimSlicerLib.worker import model_worker
@@ -82,6 +83,8 @@ def ask_devices(choice: Choice, on_error: Callable[[Exception], None]) -> None:
         return
 
     def answered(result: dict | None, error: Exception | None) -> None:
+        if isinstance(error, Cancelled):
+            return  # Slicer ends, and the panel with it
         if error is not None:
             on_error(error)
             return

@@ -8,6 +8,10 @@ from host import NotInHostError
 from host.dialogs import DIALOGS
 from host.selectors import qMRMLNodeComboBox, qMRMLWidget
 
+EXPLICIT = QtCore.Qt.WidgetAttribute.WA_WState_ExplicitShowHide
+WANTED = "visibilityToParent"
+"""Property of a box's child: whether it is to be seen when the box is open; CTK's name for it."""
+
 
 class ctkCollapsibleButton(QtWidgets.QAbstractButton):  # noqa: N801
     """A titled box that a click on its title opens or shuts."""
@@ -17,7 +21,7 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):  # noqa: N801
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self._collapsed = False
-        self._hidden: list[QtWidgets.QWidget] = []
+        self._forcing = False
         self._title = self.fontMetrics().height() + 8
         self.setContentsMargins(0, self._title, 0, 0)
         self.clicked.connect(lambda: self._set_collapsed(not self._collapsed))
@@ -26,26 +30,39 @@ class ctkCollapsibleButton(QtWidgets.QAbstractButton):  # noqa: N801
         if collapsed == self._collapsed:
             return
         self._collapsed = collapsed
-        if collapsed:
-            children = self.findChildren(
-                QtWidgets.QWidget, options=QtCore.Qt.FindChildOption.FindDirectChildrenOnly
-            )
-            self._hidden = [child for child in children if not child.isHidden()]
-        for child in self._hidden:
-            child.setVisible(not collapsed)
+        direct = QtCore.Qt.FindChildOption.FindDirectChildrenOnly
+        for child in self.findChildren(QtWidgets.QWidget, options=direct):
+            self._force(child)
         self.setMaximumHeight(self._title if collapsed else 16777215)
         self.updateGeometry()
         self.contentsCollapsed.emit(collapsed)
 
     collapsed = QtCore.Property("bool", lambda self: self._collapsed, _set_collapsed)
 
+    def _force(self, child: QtWidgets.QWidget) -> None:
+        """Show or hide a child as the box is open or shut; what is hidden on purpose stays hidden."""
+        if child.property(WANTED) is None:
+            child.setProperty(WANTED, not (child.testAttribute(EXPLICIT) and child.isHidden()))
+            child.installEventFilter(self)
+        self._forcing = True
+        child.setVisible(child.property(WANTED) and not self._collapsed)
+        # Else Qt would not tell when somebody hides what is hidden by the box.
+        child.setAttribute(EXPLICIT, not child.property(WANTED))
+        self._forcing = False
+
     def childEvent(self, event: QtCore.QChildEvent) -> None:  # noqa: N802
         """Hide what a ``.ui`` file adds after it has said that the box is shut."""
         super().childEvent(event)
-        child = event.child()
-        if self._collapsed and event.type() == QtCore.QEvent.Type.ChildPolished and child.isWidgetType():
-            self._hidden.append(child)
-            child.setVisible(False)
+        if event.type() == QtCore.QEvent.Type.ChildPolished and event.child().isWidgetType():
+            self._force(event.child())
+
+    def eventFilter(self, child: QtCore.QObject, event: QtCore.QEvent) -> bool:  # noqa: N802
+        """Note what others show and hide; in a shut box it comes to be seen when the box is opened."""
+        kinds = QtCore.QEvent.Type
+        if event.type() in (kinds.ShowToParent, kinds.HideToParent) and not self._forcing:
+            child.setProperty(WANTED, event.type() == kinds.ShowToParent)
+            self._force(child)
+        return False
 
     def hitButton(self, position: QtCore.QPoint) -> bool:  # noqa: N802
         """Only the title can be clicked."""

@@ -88,3 +88,36 @@ def test_a_new_job_takes_the_place_of_the_old(display, worker, wait_for):
     wait_for(lambda: not display.job.running)
     assert display.text.text == "True"
     assert texts == []
+
+
+def test_in_a_shut_box_a_job_is_shown_when_the_box_is_opened(display, worker, wait_for):
+    """What is hidden on purpose stays hidden, as in CTK's box, whether it was shut then or open."""
+    import ctk
+    import qt
+    from ClaimSlicerLib.job import JobDisplay
+
+    box = ctk.ctkCollapsibleButton()
+    box.setLayout(qt.QVBoxLayout())
+    box.collapsed = True
+    display.window.layout().addWidget(box)
+    bar, cancel, text = qt.QProgressBar(), qt.QPushButton("Cancel"), qt.QLabel()
+    for widget in (bar, cancel, text):
+        box.layout().addWidget(widget)
+    job = JobDisplay(bar, cancel, text, lambda: None)
+    wait_for(lambda: box.visible)
+    box.collapsed = False
+    assert text.visible
+    assert not bar.visible
+    assert not cancel.visible
+    box.collapsed = True
+    job.start(worker, "count", {"steps": 60_000}, lambda result: "")
+    assert not bar.visible
+    box.collapsed = False
+    assert bar.visible
+    assert cancel.visible
+    box.collapsed = True
+    job.cancel()
+    box.collapsed = False
+    assert text.visible
+    assert not bar.visible
+    assert not cancel.visible

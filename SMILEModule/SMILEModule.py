@@ -25,7 +25,8 @@ from claimslicer.errors import ClaimError, SpecificationError
 from claimslicer.labels import scar_of_labels
 from claimslicer.smile import ScarMask, ScarSpec, generate_scar
 from claimslicer.smile.history import History
-from ClaimSlicerLib import handover, insertion_points
+from ClaimSlicerLib import handover, heart_views, insertion_points
+from ClaimSlicerLib.aha_overlay import outline_only
 from ClaimSlicerLib.bullseye import BullseyeWidget
 from ClaimSlicerLib.mrml import volume_study
 from ClaimSlicerLib.panel import Panel
@@ -222,8 +223,11 @@ class SMILEModuleWidget(Panel):
         self._tell("")
         with slicer.util.tryWithErrorDisplay(_("The scar could not be shown.")):
             node = scar_node.show(scar.made, p.volume, p.scar)
+            if p.scar is not node or not heart_views.is_seen(p.volume, scar.added):
+                heart_views.show_heart(p.volume, scar.added)
             if p.scar is not node:
                 p.scar = node
+                outline_only(p.volume, True)
         self._show()
 
     def on_drawn(self, spec: ScarSpec) -> None:

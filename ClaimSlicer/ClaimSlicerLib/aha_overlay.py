@@ -14,11 +14,10 @@ from slicer import vtkMRMLSegmentationNode, vtkSegmentation
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from ClaimSlicerLib import aha_surface, insertion_points
+from ClaimSlicerLib import aha_surface, heart_views, insertion_points
 from ClaimSlicerLib.made import made_for, mark_made
 from ClaimSlicerLib.mrml import add_segmentation, update_segmentation, volume_study
 from ClaimSlicerLib.segments import AHA_STYLES
-from ClaimSlicerLib.views import show_volume
 from ClaimSlicerLib.worker import Latest, Worker
 
 KIND = "aha"
@@ -262,8 +261,16 @@ class AhaModel(VTKObservationMixin):
             qt.QTimer.singleShot(0, self._look)
 
     def _look(self) -> None:
-        if self.shown:
-            look_at(self._parameters.volume, self._parameters.insertions)
+        """Bring the views to the model that has just come into the scene, in the slice of the insertions."""
+        parameters = self._parameters
+        if not self.shown or self._result is None:
+            return
+        points, level = parameters.insertions, None
+        if points is not None:
+            level = slicer.util.arrayFromMarkupsControlPoints(points, world=True).mean(axis=0)
+        heart_views.show_heart(parameters.volume, self._result["segments"] > 0, level)
+        if parameters.wall is not None:
+            heart_views.show_in_3d(parameters.wall)
 
 
 def _add_segments(segments: np.ndarray, volume: slicer.vtkMRMLScalarVolumeNode) -> vtkMRMLSegmentationNode:
@@ -276,19 +283,8 @@ def _add_segments(segments: np.ndarray, volume: slicer.vtkMRMLScalarVolumeNode) 
     return node
 
 
-def look_at(volume: slicer.vtkMRMLScalarVolumeNode, points: slicer.vtkMRMLMarkupsNode | None) -> None:
-    """Show the study whose model has just come into the scene, the slice views going through the points.
-
-    Views that already show the study stay as the user has turned and zoomed them.
-    """
-    manager = slicer.app.layoutManager()
-    if manager is None:  # Slicer without a main window has no views
-        return
-    layers = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
-    if volume.GetID() not in [layer.GetBackgroundVolumeID() for layer in layers]:
-        show_volume(volume)
-    if points is not None:
-        middle = slicer.util.arrayFromMarkupsControlPoints(points, world=True).mean(axis=0)
-        for view in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
-            view.JumpSliceByOffsetting(*middle)
-    manager.resetThreeDViews()
+def outline_only(volume: slicer.vtkMRMLScalarVolumeNode | None, outline: bool) -> None:
+    """Draw the segments of ``volume`` as lines, so that a scar is seen between them, or filled again."""
+    node = made_for(volume, "vtkMRMLSegmentationNode", KIND)
+    if node is not None:
+        node.GetDisplayNode().SetVisibility2DFill(not outline)

@@ -10,7 +10,7 @@ from claimslicer.figures.face import Face, empty_face, segments_face, volume_fac
 from slicer.i18n import tr as _
 
 from ClaimSlicerLib import insertion_points
-from ClaimSlicerLib.aha_overlay import AhaModel
+from ClaimSlicerLib.aha_overlay import AhaModel, outline_only
 from ClaimSlicerLib.bullseye import BullseyeWidget
 from ClaimSlicerLib.rule import Content
 from ClaimSlicerLib.worker import geometry_worker
@@ -39,6 +39,8 @@ class ModelBox:
 
     def follow(self, parameters) -> None:
         """Show what ``parameters`` hold, the panel's parameter node or None."""
+        if self._parameters is None and parameters is not None:
+            outline_only(parameters.volume, False)  # as they are asked for here, whatever SMILE made of them
         self._parameters = parameters
         self.model.follow(parameters)
         self.ui.suggestButton.enabled = self.model.shown

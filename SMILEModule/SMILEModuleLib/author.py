@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 from claimslicer.errors import FrameMissing
 from claimslicer.smile import ScarSpec
 from claimslicer.worker.messages import study_values
@@ -36,9 +37,10 @@ class Heart:
 
 @dataclass(frozen=True)
 class Scar:
-    """A scar in a heart, and how much of it came out where."""
+    """A scar in a heart, what of it is new (bool, ``(z, y, x)``), and how much of it came out where."""
 
     made: Made
+    added: np.ndarray
     volume_ml: float
     mvo_ml: float
     total_ml: float
@@ -128,4 +130,5 @@ class Author:
         spec = ScarSpec.from_dict(answer["spec"])
         made = Made(answer["labels"], spec, answer["key"], answer["sentence"])
         segment_ml = {int(number): ml for number, ml in answer["segment_ml"].items()}
-        self._on_scar(Scar(made, answer["volume_ml"], answer["mvo_ml"], answer["total_ml"], segment_ml))
+        amounts = (answer[name] for name in ("volume_ml", "mvo_ml", "total_ml"))
+        self._on_scar(Scar(made, answer["added"], *amounts, segment_ml))

@@ -44,6 +44,7 @@ HOST_TESTS = (
     "test_training.py",
     "test_marks.py",
     "test_views.py",
+    "test_heart_views.py",
     "test_synthesis.py",
     "test_segmentation.py",
     "test_journey.py",

@@ -34,7 +34,7 @@ from claimslicer.errors import StudyError
 from claimslicer.models.registry import DEFAULT_MODEL
 from claimslicer.worker.messages import study_values
 from ClaimSlicerLib.bullseye import BullseyeWidget
-from ClaimSlicerLib.choices import DEVICE_OPTIONS, Choice, model_options
+from ClaimSlicerLib.choices import DEVICE_OPTIONS, Choice, ask_devices, model_options
 from ClaimSlicerLib.job import JobDisplay
 from ClaimSlicerLib.mrml import volume_study
 from ClaimSlicerLib.panel import Panel
@@ -167,6 +167,7 @@ class SegmentationModuleWidget(Panel):
         self.queue = QueueBox(self)
         self.review = ReviewBox(ui, self.queue.decided)
         self._uncertainty = (None, 0.0)
+        ui.advancedBox.contentsCollapsed.connect(self._ask_devices)
         for button, action in (
             (ui.applyButton, self._segment),
             (ui.editButton, self._edit),
@@ -175,6 +176,10 @@ class SegmentationModuleWidget(Panel):
             (ui.exportFolderButton, self._choose_export_folder),
         ):
             button.clicked.connect(action)
+
+    def _bind(self) -> None:
+        Panel._bind(self)
+        self.queue.resume()
 
     def stop(self) -> None:
         """End every job."""
@@ -215,6 +220,12 @@ class SegmentationModuleWidget(Panel):
     def _set(self, name: str, value: str) -> None:
         if self.parameters is not None:
             setattr(self.parameters, name, value)
+
+    def _ask_devices(self, collapsed: bool) -> None:
+        """Look for graphics cards when the box is opened: asking starts the worker."""
+        if not collapsed:
+            with slicer.util.tryWithErrorDisplay(_("The devices could not be found out.")):
+                ask_devices(self.devices, lambda error: setattr(self.ui.resultLabel, "text", str(error)))
 
     def _segment(self, *_args) -> None:
         with slicer.util.tryWithErrorDisplay(_("The work could not start.")):
@@ -323,8 +334,9 @@ class SegmentationModuleTest(ScriptedLoadableModuleTest):
 
     def runTest(self) -> None:  # noqa: N802
         """Run every test."""
-        self.setUp()
-        self.test_refuses_a_volume_without_image()
+        for test in (self.test_refuses_a_volume_without_image, self.test_numbers_of_the_phantom):
+            self.setUp()
+            test()
 
     def test_refuses_a_volume_without_image(self) -> None:
         """A volume node without voxels is refused in a sentence."""
@@ -333,3 +345,27 @@ class SegmentationModuleTest(ScriptedLoadableModuleTest):
         parameters.volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "empty")
         with self.assertRaises(StudyError):
             logic.segment_arguments(parameters)
+
+    def test_numbers_of_the_phantom(self) -> None:
+        """The worker's numbers of the phantom's labels are their voxels', and its segments add up to them."""
+        import time
+
+        from claimslicer.labels import infarct_mask
+        from ClaimSlicerLib.example import add_phantom
+
+        logic = SegmentationModuleLogic()
+        parameters = logic.getParameterNode()
+        parameters.volume, parameters.labels = volume, labels = add_phantom()
+        numbers = Numbers(lambda: None)
+        numbers.follow(logic.question(parameters))
+        deadline = time.monotonic() + 60
+        while (numbers.stale or numbers.result is None) and time.monotonic() < deadline:
+            slicer.app.processEvents()
+        result = numbers.result
+        self.assertIsNotNone(result, numbers.problem)
+        study = volume_study(volume, labels)
+        voxels_ml = infarct_mask(study.labels).sum() * study.geometry.voxel_volume_ml
+        self.assertAlmostEqual(result["totals"]["infarct_ml"], voxels_ml, places=3)
+        segments_ml = sum(values["infarct_ml"] for values in result["segments"].values())
+        self.assertAlmostEqual(segments_ml, voxels_ml, delta=0.02 * voxels_ml)
+        numbers.stop()

@@ -27,11 +27,13 @@ class QueueBox:
         self._ui = ui = panel.ui
         self.queue: ReviewQueue | None = None
         self._batch: Batch | None = None
+        self._looked_in = ""
         self.job = JobDisplay(ui.queueBar, ui.queueCancelButton, ui.queueText, self.show)
         ui.queueCancelButton.clicked.connect(self._stop_batch)
         ui.studiesFolderButton.clicked.connect(lambda *_: self._choose("studiesFolder"))
         ui.resultsFolderButton.clicked.connect(lambda *_: self._choose("resultsFolder"))
         ui.findButton.clicked.connect(self._find)
+        ui.queueButton.contentsCollapsed.connect(lambda collapsed: None if collapsed else self.resume())
         ui.queueTable.cellDoubleClicked.connect(lambda *_: self._open(self._selected()))
         ui.queueTable.itemSelectionChanged.connect(self._enable)
         ui.reviewButton.clicked.connect(lambda *_: self._open(self._selected()))
@@ -50,7 +52,22 @@ class QueueBox:
         self._stop_batch()
         self.job.cancel()
         self.queue = None
+        self._looked_in = ""
         self.show()
+
+    def resume(self) -> None:
+        """Find the studies of the folder that a scene has brought; once, as the folder may be gone."""
+        parameters = self._panel.parameters
+        if parameters is None or self.queue is not None or self.busy:
+            return
+        folder = parameters.studiesFolder
+        if not folder or folder == self._looked_in:
+            return
+        self._looked_in = folder
+        if Path(folder).is_dir():
+            self._find()
+        else:
+            self._ui.queueText.text = _("There is no folder {folder} here.").format(folder=folder)
 
     def decided(self, labels: slicer.vtkMRMLNode) -> None:
         """Keep a decision about the labels of one of the queue's studies on disk as well."""
@@ -88,6 +105,7 @@ class QueueBox:
     def _find(self, *_args) -> None:
         with slicer.util.tryWithErrorDisplay(_("The studies could not be listed.")):
             parameters = self._panel.parameters
+            self._looked_in = parameters.studiesFolder
             if not parameters.studiesFolder:
                 raise StudyError(_("Choose the folder of studies first."))
             folder = Path(parameters.studiesFolder)
@@ -127,7 +145,7 @@ class QueueBox:
             ensure_packages()
             labels = self._panel.parameters.labels
             mine = labels is not None and studies.key_of(labels, self.queue)
-            if mine and studies.is_changed(labels, self.queue, self._panel.parameters.volume):
+            if mine and studies.is_changed(labels, self.queue):
                 self._store(labels, lambda: self._read(key))
             else:
                 self._read(key)
@@ -149,8 +167,8 @@ class QueueBox:
 
     def _store(self, labels: slicer.vtkMRMLNode, then) -> None:
         """Write the labels where they have changed, then their record, then go on with ``then``."""
-        queue, volume = self.queue, self._panel.parameters.volume
-        arguments, record = studies.to_store(labels, queue, volume)
+        queue = self.queue
+        arguments, record = studies.to_store(labels, queue)
         if arguments is None:
             queue.put(record)
             self.show()

@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import slicer
+from claimslicer.errors import StudyError
 from claimslicer.review import Review, ReviewQueue, ReviewState, StudyRecord
+from claimslicer.studies import Study
 from claimslicer.studies.provenance import sha256_of_array
 from claimslicer.worker.messages import study_from, study_values
-from ClaimSlicerLib.made import MADE_ATTRIBUTE, mark_made
+from ClaimSlicerLib.made import MADE_ATTRIBUTE, VOLUME_ROLE, mark_made
 from ClaimSlicerLib.mrml import add_segmentation, add_volume, volume_study
 from ClaimSlicerLib.rule import SliceOrder
 from ClaimSlicerLib.segments import LABEL_STYLES
@@ -70,26 +72,34 @@ def _choose(parameters, volume, labels, reference, apex_first: bool | None) -> N
     parameters.order = SliceOrder(apex_first)
 
 
-def is_changed(
-    labels: slicer.vtkMRMLNode, queue: ReviewQueue, volume: slicer.vtkMRMLScalarVolumeNode
-) -> bool:
+def _study(labels: slicer.vtkMRMLNode) -> Study:
+    """Return ``labels`` on the volume that they were read with, whichever is chosen now."""
+    volume = labels.GetNodeReference(VOLUME_ROLE)
+    if volume is None:
+        raise StudyError(
+            _("The volume of {name} was removed from the scene: open the study again.").format(
+                name=labels.GetName()
+            )
+        )
+    return volume_study(volume, labels)
+
+
+def is_changed(labels: slicer.vtkMRMLNode, queue: ReviewQueue) -> bool:
     """Say whether labels or their review differ from what is on disk. Raises StudyError."""
     if labels.GetAttribute(MADE_ATTRIBUTE) == "study labels":
         return False
-    content = sha256_of_array(volume_study(volume, labels).labels)
+    content = sha256_of_array(_study(labels).labels)
     known = queue[key_of(labels, queue)].review
     return content != labels.GetAttribute(STORED) or read_review(labels) != known
 
 
-def to_store(
-    labels: slicer.vtkMRMLNode, queue: ReviewQueue, volume: slicer.vtkMRMLScalarVolumeNode
-) -> tuple[dict | None, StudyRecord]:
+def to_store(labels: slicer.vtkMRMLNode, queue: ReviewQueue) -> tuple[dict | None, StudyRecord]:
     """Return the arguments of the task ``write_labels``, None where the file is up to date, and the record.
 
-    Changed labels that nobody has decided about count as corrected.
+    Changed labels that nobody has decided about count as corrected. Raises StudyError.
     """
     key = key_of(labels, queue)
-    study = volume_study(volume, labels)
+    study = _study(labels)
     content, review = sha256_of_array(study.labels), read_review(labels)
     if review.state_of(content) != review.state:
         review = review.decided(ReviewState.CORRECTED, content)

@@ -95,13 +95,16 @@ def face_of(shown: str, result: dict | None) -> Face:
 
 
 def fill(table: qt.QTableWidget, headings: Sequence[str], rows: Sequence[Row]) -> None:
-    """Show ``rows``, as high as they are; the first column takes the room that is left."""
+    """Show ``rows``; the first column takes the room that is left. What is there already stays."""
     table.columnCount = len(headings)
     table.setHorizontalHeaderLabels(list(headings))
     table.rowCount = len(rows)
     right = qt.Qt.AlignRight | qt.Qt.AlignVCenter
     for y, row in enumerate(rows):
         for x, text in enumerate(row):
+            known = table.item(y, x)
+            if known is not None and known.text() == text:
+                continue
             item = qt.QTableWidgetItem(text)
             item.setToolTip(text)
             if x:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import slicer
 from claimslicer.labels import Label
@@ -16,7 +18,7 @@ from PySide6 import QtCore
 from PySide6.QtTest import QTest
 
 
-def wait_for(condition, seconds: float = 120.0) -> None:
+def wait_for(condition, seconds: float = 60.0) -> None:
     """Let Qt work until ``condition`` holds."""
     end = time.monotonic() + seconds
     while not condition():
@@ -25,15 +27,24 @@ def wait_for(condition, seconds: float = 120.0) -> None:
         time.sleep(0.01)
 
 
-def click(button) -> None:
-    assert button.enabled
-    QTest.mouseClick(button, QtCore.Qt.MouseButton.LeftButton)
+def click(widget, **where) -> None:
+    """Click a widget as the user does, where it is to be seen."""
+    slicer.app.processEvents()
+    assert widget.enabled, f"{widget.objectName} is off"
+    assert widget.visible, f"{widget.objectName} is not to be seen"
+    QTest.mouseClick(widget, QtCore.Qt.MouseButton.LeftButton, **where)
+
+
+def turn(box) -> None:
+    """Open or shut a collapsible box by its title."""
+    click(box, pos=QtCore.QPoint(40, 8))
 
 
 @pytest.fixture
 def panel(open_panel, phantom):
     panel = open_panel("SegmentationModule")
     panel.ui.volumeSelector.setCurrentNode(phantom[0])
+    panel.parent.show()
     return panel
 
 
@@ -146,6 +157,105 @@ def test_wrong_labels_and_deleted_nodes_are_said(measured, phantom, dialogs):
     assert dialogs.errors() == []
 
 
+def nodes() -> set[str]:
+    return {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLNode")}
+
+
+def segment(panel) -> None:
+    """Press the button and wait for the labels."""
+    click(panel.ui.applyButton)
+    wait_for(lambda: not panel.job.running)
+    assert panel.parameters.labels is not None
+
+
+def test_cancel_leaves_the_scene_and_the_next_run_works(panel, dialogs):
+    before = nodes()
+    click(panel.ui.applyButton)
+    wait_for(lambda: panel.ui.progressBar.value > 0)
+    click(panel.ui.cancelButton)
+    wait_for(lambda: not panel.job.running, 5)
+    assert nodes() == before
+    assert "Stopped" in panel.ui.resultLabel.text
+    assert not panel.ui.cancelButton.visible
+    assert dialogs.errors() == []
+    segment(panel)
+
+
+def test_a_killed_worker_is_told_and_the_next_run_starts_another(panel, dialogs):
+    from ClaimSlicerLib.worker import model_worker
+
+    before = nodes()
+    click(panel.ui.applyButton)
+    wait_for(lambda: panel.ui.progressBar.value > 0)
+    process = psutil.Process(int(model_worker().process.processId()))
+    for child in [*process.children(recursive=True), process]:
+        child.kill()
+    wait_for(lambda: not panel.job.running, 30)
+    assert len(dialogs.errors()) == 1
+    assert "killed" in dialogs.errors()[0]
+    assert nodes() == before
+    segment(panel)
+
+
+def test_a_missing_network_is_said_and_another_can_be_chosen(panel, dialogs):
+    before = nodes()
+    panel.parameters.model = "unheard of"
+    click(panel.ui.applyButton)
+    wait_for(lambda: not panel.job.running)
+    assert "no segmentation model 'unheard of'" in dialogs.errors()[0]
+    assert "\n" not in panel.ui.resultLabel.text
+    assert nodes() == before
+    assert "unheard of (not here)" in panel.ui.modelBox.currentText
+    turn(panel.ui.advancedBox)
+    panel.ui.modelBox.setFocus()
+    QTest.keyClick(panel.ui.modelBox, QtCore.Qt.Key.Key_Home)
+    segment(panel)
+
+
+def test_a_full_disk_is_said_and_the_next_export_works(measured, dialogs, monkeypatch, tmp_path):
+    from ClaimSlicerLib import worker
+
+    def full(*_args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = nodes()
+    (tmp_path / "file").touch()
+    measured.parameters.exportFolder = str(tmp_path / "file" / "report")
+    turn(measured.ui.exportBox)
+    assert not measured.ui.exportCancelButton.visible
+    click(measured.ui.exportButton)
+    wait_for(lambda: not measured.export_job.running)
+    assert "choose another place" in dialogs.errors()[-1]
+    measured.parameters.exportFolder = str(tmp_path / "report")
+    with monkeypatch.context() as patched:
+        patched.setattr(worker, "pack", full)
+        click(measured.ui.exportButton)
+        wait_for(lambda: not measured.export_job.running)
+    assert "disk is full" in dialogs.errors()[-1]
+    assert len(dialogs.errors()) == 2
+    assert nodes() == before
+    assert not (tmp_path / "report").exists()
+    click(measured.ui.exportButton)
+    wait_for(lambda: "Wrote the report" in measured.ui.exportText.text)
+    assert len(dialogs.errors()) == 2
+
+
+def test_devices_are_asked_from_the_worker(panel):
+    asked = []
+    panel.devices.offer, offer = lambda options: (asked.append(options), offer(options)), panel.devices.offer
+    turn(panel.ui.advancedBox)
+    wait_for(lambda: asked)
+    assert [option[0] for option in asked[0]][:2] == ["auto", "cpu"]
+
+
+def test_what_belongs_to_jobs_is_hidden_while_there_is_none(panel):
+    ui = panel.ui
+    turn(ui.queueButton)
+    assert ui.findButton.visible
+    for widget in (ui.queueBar, ui.queueCancelButton, ui.progressBar, ui.cancelButton, ui.exportBar):
+        assert not widget.visible
+
+
 def test_closing_the_scene_ends_the_work(panel):
     click(panel.ui.applyButton)
     slicer.mrmlScene.Clear()
@@ -155,6 +265,7 @@ def test_closing_the_scene_ends_the_work(panel):
 
 def test_the_report_is_written(measured, tmp_path, dialogs):
     dialogs.paths.append(tmp_path / "report")
+    turn(measured.ui.exportBox)
     click(measured.ui.exportFolderButton)
     click(measured.ui.exportButton)
     wait_for(lambda: "Wrote the report" in measured.ui.exportText.text or dialogs.errors())
@@ -169,6 +280,12 @@ def test_the_editor_gets_labels_and_volume(measured, phantom):
     node = slicer.mrmlScene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
     assert node.GetSegmentationNode() is phantom[1]
     assert node.GetSourceVolumeNode() is phantom[0]
+
+
+def shown(panel, name: str) -> bool:
+    """Say whether the queue has opened the study ``name``."""
+    volume = panel.parameters.volume
+    return volume is not None and name in volume.GetName() and not panel.queue.busy
 
 
 @pytest.fixture
@@ -188,7 +305,7 @@ def folder(tmp_path, phantom) -> Path:
 def test_a_queue_is_segmented_reviewed_and_resumed(panel, folder, dialogs):
     ui = panel.ui
     dialogs.paths.append(folder)
-    ui.queueButton.collapsed = False
+    turn(ui.queueButton)
     click(ui.studiesFolderButton)
     click(ui.findButton)
     wait_for(lambda: panel.queue.queue is not None)
@@ -203,21 +320,32 @@ def test_a_queue_is_segmented_reviewed_and_resumed(panel, folder, dialogs):
     click(ui.acceptedButton)
     assert panel.queue.queue.records[0].status == "accepted"
     click(ui.nextButton)
-    wait_for(lambda: "b_synthetic" in panel.parameters.volume.GetName() and not panel.queue.busy)
+    wait_for(lambda: shown(panel, "b_synthetic"))
     settle(panel)
     redraw(panel.parameters.labels, Label.MYOCARDIUM)
-    click(ui.previousButton)
-    wait_for(lambda: "a_synthetic" in panel.parameters.volume.GetName() and not panel.queue.busy)
+    ui.volumeSelector.setCurrentNode(None)
+    ui.remarkEdit.setFocus()
+    QTest.keyClicks(ui.remarkEdit, "thin wall")
+    QTest.keyClick(ui.remarkEdit, QtCore.Qt.Key.Key_Return)
+    wait_for(lambda: not panel.queue.busy)
+    assert dialogs.errors() == []
+    kept = panel.queue.queue.records[1]
+    assert (kept.status, kept.review.remark) == ("corrected", "thin wall")
+    click(ui.nextButton)
+    wait_for(lambda: shown(panel, "a_synthetic"))
     assert dialogs.errors() == []
     slicer.mrmlScene.Clear()
     dialogs.paths.append(folder)
     click(ui.studiesFolderButton)
-    click(ui.findButton)
+    turn(ui.queueButton)
+    assert panel.queue.queue is None
+    turn(ui.queueButton)
     wait_for(lambda: panel.queue.queue is not None)
     assert [r.status for r in panel.queue.queue.records] == ["accepted", "corrected", "failed"]
 
 
-def test_the_panel_is_as_it_was(measured, phantom, tmp_path):
+def test_the_panel_is_as_it_was(measured, folder, tmp_path, dialogs):
+    measured.parameters.studiesFolder = str(folder)
     click(measured.ui.thresholdsBox)
     measured.ui.sdBox.value = 3
     measured.ui.faceSelector.currentIndex = 1
@@ -229,7 +357,14 @@ def test_the_panel_is_as_it_was(measured, phantom, tmp_path):
     assert measured.parameters.labels.GetName() == "LGE phantom labels" or measured.parameters.labels
     assert measured.ui.sdBox.value == 3
     assert measured.ui.faceSelector.currentIndex == 1
+    wait_for(lambda: measured.queue.queue is not None)
+    assert len(measured.queue.queue.records) == 3
     settle(measured)
+    slicer.mrmlScene.Clear()
+    measured.parameters.studiesFolder = str(tmp_path / "gone")
+    turn(measured.ui.queueButton)
+    assert "There is no folder" in measured.ui.queueText.text
+    assert dialogs.errors() == []
 
 
 def test_the_panel_fits(measured):

@@ -3,7 +3,8 @@
 python Testing/benchmarks/main_thread.py [--repeats 3]
 
 A 5 ms timer runs in the stand-in for Slicer while, through the real client and worker, a study of
-256 × 256 × 20 voxels gets its frame, a slider is dragged, and the study is segmented and painted. The gap is
+256 × 256 × 20 voxels gets its frame, a slider is dragged, the study is segmented, painted and measured, and a
+queue's record is written. The gap is
 the longest time between two ticks of the timer; its processor time is free of what else the computer does.
 The slowest frame and the slowest segmentation include the start of their process.
 """
@@ -12,8 +13,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -192,6 +195,51 @@ class Phases:
 
         return self._ask(self.models, "synthesize", arguments, show)
 
+    def numbers(self) -> tuple[np.ndarray, list[float]]:
+        """The numbers of the labels, from nodes to the answer; the pause for the hand is included."""
+        from SegmentationModuleLib.numbers import Numbers, Question
+
+        times = []
+
+        def begin(finish: Callable[[], None]) -> None:
+            start = time.perf_counter()
+
+            def changed() -> None:
+                if self._numbers.result is not None and not self._numbers.stale:
+                    times.append(1e3 * (time.perf_counter() - start))
+                    finish()
+
+            self._numbers = Numbers(changed)
+            self._numbers.follow(Question(self.volume, self.labels, None, None, "fixed", None, None))
+
+        gap = self.watch.run(begin)
+        self._numbers.stop()
+        return gap, times
+
+    def queue(self) -> tuple[np.ndarray, list[float]]:
+        """A segmented study put on record and shown in a queue of 200."""
+        from claimslicer.review import FoundStudy, ReviewQueue
+
+        box = application.panel("SegmentationModule").queue
+        times = []
+        with tempfile.TemporaryDirectory() as folder:
+            found = [FoundStudy(f"case{number:03}.nii.gz", f"case{number:03}") for number in range(200)]
+            box.queue = queue = ReviewQueue(Path(folder), Path(folder) / "out", found)
+            for record in queue.records:
+                queue.put(replace(record, labels=f"{record.name}_labels.nii.gz", infarct_ml=1.0))
+            box.show()
+
+            def begin(finish: Callable[[], None]) -> None:
+                start = time.perf_counter()
+                queue.put(replace(queue.records[7], infarct_ml=2.0))
+                box.show()
+                times.append(1e3 * (time.perf_counter() - start))
+                finish()
+
+            gap = self.watch.run(begin)
+        box.stop()
+        return gap, times
+
 
 def _note_sent(latest, asked: list[float]) -> list[float]:
     """Return a list that grows by the time at which each request that is really sent was asked for."""
@@ -211,13 +259,14 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     repeats = parser.parse_args().repeats
     application.start()
-    application.load("ClaimSlicer")
+    for module in ("ClaimSlicer", "SegmentationModule"):
+        application.load(module)
     from ClaimSlicerLib.worker import close_workers
 
     phases = Phases(Watch())
     print("| phase | gap, best ms | gap, median | gap, CPU | answer, best ms | median | slowest | n |")
     print("|" + 8 * "---|")
-    for name in ("idle", "frame", "drag", "segment", "synthesize"):
+    for name in ("idle", "frame", "drag", "segment", "synthesize", "numbers", "queue"):
         gaps, times = zip(*(getattr(phases, name)() for _ in range(repeats)), strict=True)
         (best, _), (median, cpu) = np.min(gaps, axis=0), np.median(gaps, axis=0)
         shown = [f"{ms:.0f}" for ms in (best, median, cpu)]

@@ -35,6 +35,7 @@ from claimslicer.models.registry import DEFAULT_MODEL
 from claimslicer.worker.messages import study_values
 from ClaimSlicerLib.bullseye import BullseyeWidget
 from ClaimSlicerLib.choices import DEVICE_OPTIONS, Choice, ask_devices, model_options
+from ClaimSlicerLib.heart_views import show_heart
 from ClaimSlicerLib.job import JobDisplay
 from ClaimSlicerLib.mrml import volume_study
 from ClaimSlicerLib.panel import Panel
@@ -127,6 +128,7 @@ class SegmentationModuleLogic(ScriptedLoadableModuleLogic):
         parameters = self.getParameterNode()
         if parameters.volume is volume:
             parameters.labels = labels
+            show_heart(volume, result["labels"] > 0)
         return labels
 
     def question(self, parameters: SegmentationModuleParameterNode) -> Question:

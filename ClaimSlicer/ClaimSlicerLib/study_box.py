@@ -8,6 +8,7 @@ from claimslicer.errors import StudyError
 from claimslicer.worker.messages import study_values
 from slicer.i18n import tr as _
 
+from ClaimSlicerLib.heart_views import show_heart
 from ClaimSlicerLib.job import JobDisplay
 from ClaimSlicerLib.made import mark_made
 from ClaimSlicerLib.mrml import add_segmentation, volume_study
@@ -80,6 +81,7 @@ class StudyBox:
         node = add_segmentation(labels, volume, name, LABEL_STYLES)
         mark_made(node, "labels", volume)
         show_outlines(node)
+        show_heart(volume, labels > 0)
         if self._parameters is not None and self._parameters.volume is volume:
             self._parameters.labels = node
         return _("Found by the network: check the outlines before you rely on them.")

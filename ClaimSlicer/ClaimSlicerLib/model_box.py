@@ -9,13 +9,16 @@ from claimslicer.errors import ClaimError
 from claimslicer.figures.face import Face, empty_face, segments_face, volume_face
 from slicer.i18n import tr as _
 
-from ClaimSlicerLib import insertion_points
+from ClaimSlicerLib import aha_overlay, aha_surface, insertion_points
 from ClaimSlicerLib.aha_overlay import AhaModel, outline_only
 from ClaimSlicerLib.bullseye import BullseyeWidget
+from ClaimSlicerLib.made import VOLUME_ROLE, made_nodes
 from ClaimSlicerLib.rule import Content
 from ClaimSlicerLib.worker import geometry_worker
 
 PROBLEM_STYLE = "color: #c0392b;"
+HIDDEN_ATTRIBUTE = "ClaimSlicer.HiddenForAnotherStudy"
+"""Node attribute of ours that isn't shown while another study is chosen."""
 
 
 class ModelBox:
@@ -25,6 +28,7 @@ class ModelBox:
         self.ui = ui
         self._parameters = None
         self._displayed: dict[str, Any] = {}
+        self._volume = None
         self._wanted = False
         self._result: dict | None = None
         self.bullseye = BullseyeWidget()
@@ -44,13 +48,14 @@ class ModelBox:
         self._parameters = parameters
         self.model.follow(parameters)
         self.ui.suggestButton.enabled = self.model.shown
+        self._hide_others()
         self._show_face()
         self._display()
 
     def stop(self) -> None:
         """Drop what is under way: the scene closes."""
         self._wanted = False
-        self._displayed = {}
+        self._displayed, self._volume = {}, None
         self.model.stop()
         self._updated(None)
 
@@ -115,6 +120,22 @@ class ModelBox:
         self.ui.findingsLabel.text = text
         self.ui.findingsLabel.styleSheet = PROBLEM_STYLE if problem else ""
         self.ui.findingsLabel.visible = bool(text)
+
+    def _hide_others(self) -> None:
+        """Show one study's model at a time: that of another volume lies in another heart."""
+        parameters = self._parameters
+        volume = None if parameters is None else parameters.volume
+        if volume is None or volume is self._volume:
+            return
+        self._volume = volume
+        for node in made_nodes((aha_overlay.KIND, aha_surface.KIND, insertion_points.KIND)):
+            own = node.GetNodeReference(VOLUME_ROLE) is volume
+            if own and node.GetAttribute(HIDDEN_ATTRIBUTE):
+                node.SetDisplayVisibility(True)
+                node.RemoveAttribute(HIDDEN_ATTRIBUTE)
+            elif not own and node.GetDisplayVisibility():
+                node.SetDisplayVisibility(False)
+                node.SetAttribute(HIDDEN_ATTRIBUTE, "1")
 
     def _display(self) -> None:
         """Show overlay and surface as the parameters say, when those have changed: the user may do otherwise

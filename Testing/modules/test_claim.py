@@ -288,6 +288,7 @@ def test_a_refusal_is_shown_and_adds_nothing(panel, phantom, wait_for, dialogs):
 
 def test_another_volume_has_another_model(shown, phantom, wait_for):
     from ClaimSlicerLib.example import add_phantom
+    from ClaimSlicerLib.made import is_made
 
     first = {name: getattr(shown.parameters, name) for name in ("aha", "wall", "insertions")}
     volume, labels = add_phantom()
@@ -295,13 +296,17 @@ def test_another_volume_has_another_model(shown, phantom, wait_for):
     shown.ui.labelsSelector.setCurrentNode(labels)
     assert shown.parameters.aha is None
     assert shown.parameters.insertions is None
+    assert [name for name, node in first.items() if node.GetDisplayVisibility()] == [], "one heart at a time"
     assert not shown.model.bullseye.face.colours
     click(shown.ui.applyButton)
     wait_for(lambda: shown.parameters.wall is not None)
     assert shown.parameters.aha is not first["aha"]
     shown.ui.volumeSelector.setCurrentNode(phantom[0])
     shown.ui.labelsSelector.setCurrentNode(phantom[1])
+    second = [node for node in slicer.util.getNodesByClass("vtkMRMLModelNode") if is_made(node, "surface")]
     assert {name: getattr(shown.parameters, name) for name in first} == first
+    assert all(node.GetDisplayVisibility() for node in first.values())
+    assert [node.GetDisplayVisibility() for node in second if node is not first["wall"]] == [0]
     wait_for(lambda: shown.model.bullseye.face.colours)
 
 

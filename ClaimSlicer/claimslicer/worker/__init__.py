@@ -2,7 +2,7 @@
 
 ``python -m claimslicer.worker --log FILE`` reads one request a line from stdin and answers on stdout:
 
-    → {"request": 1, "task": "segment", "folder": "/tmp/…/1", "arguments": {…, "image": {"$array": "…npy"}}}
+    → {"request": 1, "task": "segment", "folder": "…/1", "arguments": {…, "image": {"$array": "…npy"}}}
     ← {"event": "progress", "request": 1, "fraction": 0.5, "message": "view 4 of 8"}
     ← {"event": "done", "request": 1, "result": {…}}
     ← {"event": "failed", "request": 1, "kind": "StudyError", "message": "…"}

@@ -22,7 +22,7 @@ from claimslicer.cli.arguments import (
     parse_range,
     parse_segments,
 )
-from claimslicer.cli.reporting import EventsOption, reporting
+from claimslicer.cli.reporting import EventsOption, Report, reporting
 from claimslicer.errors import SpecificationError
 
 if TYPE_CHECKING:
@@ -30,13 +30,28 @@ if TYPE_CHECKING:
 
     from claimslicer.anatomy import LVFrame
     from claimslicer.smile import ScarSpec
+    from claimslicer.studies import Study
 
 
 def smile(
     *,
     study: StudyArgument,
-    out: Annotated[Path, typer.Option("--out", help="Scar mask to write.", show_default=False)],
+    out: Annotated[Path | None, typer.Option("--out", help="Scar mask to write.", show_default=False)] = None,
     labels: LabelsOption = None,
+    describe: Annotated[
+        Path | None,
+        typer.Option(
+            "--describe", metavar="MASK", help="Print this scar mask's caption instead.", show_default=False
+        ),
+    ] = None,
+    caption: Annotated[
+        str | None,
+        typer.Option(
+            "--caption",
+            help="The scar in a sentence, as --describe prints it; options beside it go before it.",
+            show_default=False,
+        ),
+    ] = None,
     segments: Annotated[
         str | None, typer.Option("--segments", metavar="5,6,11", help="AHA segments.", show_default=False)
     ] = None,
@@ -86,16 +101,14 @@ def smile(
     mirrored: MirroredOption = False,
     events: EventsOption = None,
 ) -> None:
-    """Make a scar mask in the myocardium: 1 scar, 2 no-reflow (MVO).
+    """Make a scar mask in the myocardium: 1 scar, 2 no-reflow (MVO); or say what a mask holds.
 
-    Scar that the labels already hold stays where it is; the mask holds the new scar alone.
+    Scar that the labels already hold stays where it is; the mask holds the new scar alone. A mask's caption
+    is printed, and kept in the JSON file beside it.
     """
     with reporting("smile", events) as report:
         from claimslicer.labels import scar_of_labels
-        from claimslicer.smile import generate_scar
-        from claimslicer.studies import make_recipe, write_volume
 
-        inputs = [path for path in (study, labels, spec) if path is not None]
         fields: dict[str, Any] = {
             "segments": None if segments is None else parse_segments(segments),
             "volume_ml": volume_ml,
@@ -106,23 +119,75 @@ def smile(
             "seed": seed,
         }
         given = {name: value for name, value in fields.items() if value is not None}
-        if random and (spec is not None or segments is not None):
-            raise SpecificationError("Give --random or the place of the scar (--segments, --spec), not both.")
-        asked = None if random else _asked_specification(spec, given)
+        place = FrameOptions(insertions, rule, apex_first, mirrored)
+        if describe is not None:
+            if given or random or (out, spec, caption) != (None, None, None):
+                raise SpecificationError("--describe makes no mask: leave out what asks for one.")
+            report.say(_caption_of(describe, *labelled_study(study, labels), place, intensity))
+            return
+        if out is None:
+            raise SpecificationError("Say where the scar mask goes: --out FILE.")
+        if random + (caption is not None) + (spec is not None or segments is not None) > 1:
+            raise SpecificationError(
+                "Give one of --random, --caption and the place of the scar (--segments, --spec)."
+            )
+        asked = None if random or caption is not None else _asked_specification(spec, given)
         scan, label_map = labelled_study(study, labels)
-        files = check_volume_outputs(out, intensity, inputs=inputs, synthetic=scan.synthetic)
-        frame = FrameOptions(insertions, rule, apex_first, mirrored).frame_of(scan, label_map)
+        inputs = [path for path in (study, labels, spec) if path is not None]
+        check_volume_outputs(out, intensity, inputs=inputs, synthetic=scan.synthetic)
+        frame = place.frame_of(scan, label_map)
+        if caption is not None:
+            asked = _with_fields(_specification_in_words(caption, frame), given)
         existing = scar_of_labels(label_map)
-        wanted = asked or _drawn_specification(frame, existing, given)
-        scar = generate_scar(wanted, frame, existing=existing)
-        recipe = make_recipe("smile", scan, wanted.to_dict(), seed=wanted.seed)
-        marks: dict[str, Any] = {"recipe": recipe, "synthetic": scan.synthetic, "inputs": inputs}
-        with all_or_none(files):
-            written = [write_volume(out, scar.labels * scar.added, scan.geometry, **marks)]
-            if intensity is not None:
-                written.append(write_volume(intensity, scar.intensity * scar.added, scan.geometry, **marks))
-        report.say(_sentence(wanted, scar.volume_ml, scar.mvo_volume_ml))
-        report.wrote(*written)
+        asked = asked or _drawn_specification(frame, existing, given)
+        _make(report, asked, scan, frame, existing, out, intensity, inputs)
+
+
+def _make(
+    report: Report,
+    spec: ScarSpec,
+    study: Study,
+    frame: LVFrame,
+    existing: np.ndarray,
+    out: Path,
+    intensity: Path | None,
+    inputs: list[Path],
+) -> None:
+    """Make the mask beside ``existing`` scar, write it and say what it is."""
+    from claimslicer.smile import generate_scar
+    from claimslicer.smile.caption import caption
+    from claimslicer.studies import make_recipe, write_volume
+
+    files = check_volume_outputs(out, intensity, inputs=inputs, synthetic=study.synthetic)
+    scar = generate_scar(spec, frame, existing=existing)
+    sentence = caption(scar.labels * scar.added, frame, scar.intensity * scar.added)
+    recipe = make_recipe("smile", study, spec.to_dict(), seed=spec.seed, caption=sentence)
+    marks: dict[str, Any] = {"recipe": recipe, "synthetic": study.synthetic, "inputs": inputs}
+    with all_or_none(files):
+        written = [write_volume(out, scar.labels * scar.added, study.geometry, **marks)]
+        if intensity is not None:
+            written.append(write_volume(intensity, scar.intensity * scar.added, study.geometry, **marks))
+    report.say(_sentence(spec, scar.volume_ml, scar.mvo_volume_ml))
+    report.say(sentence)
+    report.wrote(*written)
+
+
+def _caption_of(
+    mask: Path, study: Study, labels: np.ndarray, options: FrameOptions, intensity: Path | None
+) -> str:
+    """Return the caption of a scar mask's file; ``intensity`` tells its border zone."""
+    from claimslicer.smile.caption import caption
+    from claimslicer.studies import read_intensity, read_scar_mask
+
+    shown = None if intensity is None else read_intensity(intensity, study)
+    return caption(read_scar_mask(mask, study), options.frame_of(study, labels), shown)
+
+
+def _specification_in_words(sentence: str, frame: LVFrame) -> ScarSpec:
+    from claimslicer.smile.words import parse
+
+    wall_ml = frame.segment_ml()
+    return parse(sentence, wall_ml, lv_ml=sum(wall_ml.values()))
 
 
 def _asked_specification(spec: Path | None, given: dict[str, Any]) -> ScarSpec:
@@ -131,7 +196,9 @@ def _asked_specification(spec: Path | None, given: dict[str, Any]) -> ScarSpec:
 
     if spec is None:
         if "segments" not in given:
-            raise SpecificationError("Say where the scar goes: --segments 5,6,11, --spec FILE or --random.")
+            raise SpecificationError(
+                "Say where the scar goes: --segments 5,6,11, --caption TEXT, --spec FILE or --random."
+            )
         return ScarSpec(**given)
     try:
         base = ScarSpec.from_yaml(spec.read_text(encoding="utf-8"))

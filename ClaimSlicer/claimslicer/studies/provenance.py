@@ -7,6 +7,7 @@ import hashlib
 import platform
 from collections.abc import Mapping
 from enum import Enum
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,11 @@ def sha256_of_file(path: Path) -> str:
 
 def package_versions() -> dict[str, str]:
     """Return the versions of Python and of those :data:`PACKAGES` that are installed."""
+    return dict(_package_versions())
+
+
+@cache
+def _package_versions() -> dict[str, str]:
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from claimslicer.synthesis.inpaint import SynthesisResult, synthesize
+    from claimslicer.synthesis.inpaint import SynthesisResult, synthesize, synthesize_variants
 
-__all__ = ["SynthesisResult", "synthesize"]
+__all__ = ["SynthesisResult", "synthesize", "synthesize_variants"]
 
 
 def __getattr__(name: str) -> Any:

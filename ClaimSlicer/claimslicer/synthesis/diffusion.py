@@ -1,4 +1,4 @@
-"""The diffusion process in continuous time: x_t = cos(πt/2) x_0 + sin(πt/2) ε, with v-prediction.
+"""The diffusion process in continuous time: x_t = cos(πt/2) x_0 + sin(πt/2) ε.
 
 The cosine schedule of Nichol & Dhariwal 2021 without its offset; *v* as in Salimans & Ho 2022.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 
 import torch
+
+from claimslicer.synthesis.settings import Prediction
 
 
 def alpha_sigma(time: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -21,21 +23,37 @@ def add_noise(clean: torch.Tensor, noise: torch.Tensor, time: torch.Tensor) -> t
     return alpha * clean + sigma * noise
 
 
-def velocity(clean: torch.Tensor, noise: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-    """Return the training target v = α ε − σ x_0."""
+def training_target(
+    prediction: Prediction, clean: torch.Tensor, noise: torch.Tensor, time: torch.Tensor
+) -> torch.Tensor:
+    """Return what the network is to predict: v = α ε − σ x_0, or ε."""
+    if prediction == "noise":
+        return noise
     alpha, sigma = _levels(time, clean)
     return alpha * noise - sigma * clean
 
 
-def clean_from_velocity(noisy: torch.Tensor, v: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
-    """Return the one-step estimate of x_0."""
+def clean_estimate(
+    prediction: Prediction, noisy: torch.Tensor, output: torch.Tensor, time: torch.Tensor
+) -> torch.Tensor:
+    """Return the one-step estimate of x_0 from the network's output."""
     alpha, sigma = _levels(time, noisy)
-    return alpha * noisy - sigma * v
+    if prediction == "noise":
+        return (noisy - sigma * output) / alpha
+    return alpha * noisy - sigma * output
 
 
-def masked_loss(predicted: torch.Tensor, target: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Squared error inside ``mask``, averaged over each sample's scar first: every scar counts the same."""
+def masked_loss(
+    predicted: torch.Tensor, target: torch.Tensor, mask: torch.Tensor, *, balanced: bool = True
+) -> torch.Tensor:
+    """Return the squared error inside ``mask``, all ``(n, h, w)``.
+
+    ``balanced`` averages over each sample's mask first, so that every scar counts the same; without it large
+    scars dominate, as they do as published.
+    """
     squared = (predicted - target).square() * mask
+    if not balanced:
+        return squared.sum() / mask.sum().clamp_min(1)
     return (squared.flatten(1).sum(1) / mask.flatten(1).sum(1).clamp_min(1)).mean()
 
 

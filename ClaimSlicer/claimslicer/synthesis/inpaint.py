@@ -1,10 +1,10 @@
-"""Painting a scar into a study. Only voxels of the scar mask change."""
+"""Painting a scar into a study. Only voxels of its mask change, and of its halo if one is asked for."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,18 @@ from claimslicer.patches import PatchGrid
 from claimslicer.studies import Study
 from claimslicer.studies.provenance import make_recipe
 from claimslicer.synthesis.conditioning import (
-    Surroundings,
     condition_vector,
     from_network,
-    network_input,
+    halo_mask,
     surroundings,
+    to_network,
 )
-from claimslicer.synthesis.diffusion import clean_from_velocity
+from claimslicer.synthesis.denoising import slice_denoiser
+from claimslicer.synthesis.matching import match_texture
 from claimslicer.synthesis.model import GeneratorModel, load_generator
-from claimslicer.synthesis.normalisation import remote_scale
-from claimslicer.synthesis.samplers import SAMPLERS, Denoiser, SamplerName, ddim, dpm_solver, repaint
+from claimslicer.synthesis.normalisation import RemoteScale, remote_scale
+from claimslicer.synthesis.samplers import Jumps, SamplerName, check_sampling, network_evaluations, sample
+from claimslicer.synthesis.texture import Texture
 
 NATIVE_PIXELS_MM = (1.1, 2.2)
 """Pixel sizes that the network was trained on; other studies are painted at 1.5 mm and brought back."""
@@ -46,74 +48,109 @@ class SynthesisResult:
     recipe: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Sampling:
+    """How to get from noise to scar."""
+
+    sampler: SamplerName
+    num_inference_steps: int
+    jumps: Jumps
+    guidance: float
+
+    def __post_init__(self) -> None:
+        check_sampling(self.sampler, self.num_inference_steps, self.jumps)
+        if not 0 <= self.guidance <= 20:
+            raise SpecificationError("The guidance lies between 0 and 20; 1 is none.")
+
+    @property
+    def evaluations(self) -> int:
+        return network_evaluations(self.sampler, self.num_inference_steps, self.jumps)
+
+
 def synthesize(
+    study: Study, labels: np.ndarray, scar: np.ndarray, *, seed: int = 0, **options: Any
+) -> SynthesisResult:
+    """Return ``study`` with ``scar`` painted in, for one seed; see :func:`synthesize_variants`."""
+    return synthesize_variants(study, labels, scar, seeds=[seed], **options)[0]
+
+
+def synthesize_variants(
     study: Study,
     labels: np.ndarray,
     scar: np.ndarray,
     *,
+    seeds: Sequence[int],
     model: str | Path | None = None,
     sampler: SamplerName = "dpm",
     num_inference_steps: int = 8,
-    texture: str | float | None = None,
-    seed: int = 0,
+    jumps: Jumps = 1,
+    texture: str | float | Texture | None = None,
+    guidance: float = 1.0,
+    halo_mm: float = 0.0,
     intensity: np.ndarray | None = None,
     repaint_existing: bool = False,
     device: str = "auto",
     events: Events = SILENT,
-) -> SynthesisResult:
-    """Return ``study`` with ``scar`` (:class:`ScarLabel`, ``(z, y, x)``) painted in.
+) -> list[SynthesisResult]:
+    """Return ``study`` with ``scar`` (:class:`ScarLabel`, ``(z, y, x)``) painted in, once for each seed.
 
     ``labels`` (internal table) say where the wall and the cavity are, and which scar the study already has;
     that scar stays as it is, also where the mask covers it, unless ``repaint_existing``.
-    ``intensity`` (0–1, same shape) makes a border zone: how much of the painted scar shows, the rest being
-    the study's own grey level. The same arguments give the same image.
+    ``texture`` is what :meth:`TextureBank.choose` takes. ``halo_mm`` also paints the healthy wall so close to
+    the scar, as real scars blush into it; with 0, voxels outside the mask stay bit for bit.
+    ``intensity`` (0–1, same shape) makes a border zone inside the mask: how much of the painted scar shows,
+    the rest being the study's own grey level. ``sampler``, ``num_inference_steps`` and ``jumps`` are those of
+    :func:`claimslicer.synthesis.samplers.sample`; ``guidance`` other than 1 strengthens the texture.
+    The same arguments give the same images, a variant the same as alone.
 
     Raises:
         SpecificationError: the mask is empty, leaves the myocardium, or an option is unknown.
         StudyError: shapes differ, or the study has no usable remote myocardium.
         ModelError: the weights can't be used.
     """
-    _check(study, labels, scar, intensity, sampler, num_inference_steps)
+    sampling = _Sampling(sampler, num_inference_steps, jumps, guidance)
+    _check(study, labels, scar, intensity, halo_mm)
     scar = scar if repaint_existing else _new_scar(labels, scar)
     generator = load_generator(model, device)
     scale = remote_scale(study.image, labels)
-    units = scale.forward(study.image)
-    blood = float(np.median(units[labels == Label.CAVITY]))
-    rng = np.random.default_rng([seed, 0])
-    histogram = generator.bank.choose(texture, blood, rng)
-    painted = _paint(
-        generator, study, units, labels, scar, histogram, sampler, num_inference_steps, seed, events
-    )
-    image = _blend(study.image, scale.backward(painted), scar != ScarLabel.NONE, intensity)
-    events.progress("painting", 1.0, "done")
+    spacing = (study.geometry.spacing[1], study.geometry.spacing[0])
+    halo = halo_mask(labels, scar, spacing, halo_mm)
+    textures = [generator.bank.choose(texture, np.random.default_rng([seed, 0])) for seed in seeds]
+    canvas = _Canvas.of(study, labels, scar, halo, scale, generator.settings.divisor)
+    painted = _paint(generator, canvas, textures, sampling, seeds, events)
     settings = {
         "sampler": sampler,
         "num_inference_steps": num_inference_steps,
+        "jumps": jumps,
         "texture": texture,
+        "guidance": guidance,
+        "halo_mm": halo_mm,
         "repaint_existing": repaint_existing,
         "remote_mean": scale.mean,
         "remote_sd": scale.sd,
         "remote_region": scale.region,
     }
-    masks = {"scar": scar} if intensity is None else {"scar": scar, "intensity": intensity}
-    recipe = make_recipe("synthesize", study, settings, seed=seed, weights=generator.weights, **masks)
-    return SynthesisResult(image, image.astype(np.float32) - study.image.astype(np.float32), recipe)
+    masks: dict[str, Any] = {"scar": scar} if intensity is None else {"scar": scar, "intensity": intensity}
+    recipe = make_recipe("synthesize", study, settings, weights=generator.weights, **masks)
+    results = []
+    for seed, values, wanted in zip(seeds, painted, textures, strict=True):
+        matched = match_texture(values, canvas.units, scar, halo, wanted)
+        image = _blend(study.image, scale.backward(matched), (scar != ScarLabel.NONE) | halo, intensity)
+        difference = image.astype(np.float32) - study.image.astype(np.float32)
+        results.append(SynthesisResult(image, difference, recipe | {"seed": int(seed)}))
+    events.progress("painting", 1.0, "done")
+    return results
 
 
 def _check(
-    study: Study,
-    labels: np.ndarray,
-    scar: np.ndarray,
-    intensity: np.ndarray | None,
-    sampler: str,
-    steps: int,
+    study: Study, labels: np.ndarray, scar: np.ndarray, intensity: np.ndarray | None, halo_mm: float
 ) -> None:
     if intensity is not None and intensity.shape != scar.shape:
         raise StudyError(f"The scar mask has {scar.shape} voxels and its intensity {intensity.shape}.")
+    if not 0 <= halo_mm <= 10:
+        raise SpecificationError(f"A halo of {halo_mm:g} mm is not possible; choose 0 to 10.")
     if not (labels == Label.CAVITY).any():
-        raise StudyError(
-            "The labels hold no blood pool, by which the scar's texture is chosen; label it too."
-        )
+        raise StudyError("The labels hold no blood pool, which the network looks at; label it too.")
     if study.image.shape != labels.shape or study.image.shape != scar.shape:
         raise StudyError(
             f"The image has {study.image.shape} voxels, the labels {labels.shape} and the scar mask "
@@ -128,10 +165,6 @@ def _check(
             f"{outside} of the scar mask's {int(inside.sum())} voxels lie outside the myocardium; "
             "draw the scar inside it, or give the labels that belong to this mask."
         )
-    if sampler not in SAMPLERS:
-        raise SpecificationError(f"There is no sampler '{sampler}'; choose one of {', '.join(SAMPLERS)}.")
-    if not 1 <= steps <= 1000:
-        raise SpecificationError(f"{steps} sampling steps are not possible; choose 1 to 1000.")
 
 
 def _new_scar(labels: np.ndarray, scar: np.ndarray) -> np.ndarray:
@@ -143,69 +176,77 @@ def _new_scar(labels: np.ndarray, scar: np.ndarray) -> np.ndarray:
     return new
 
 
+@dataclass(frozen=True)
+class _Canvas:
+    """The part of a study that is painted: ``slices`` of it, cut by ``grid``; ``units`` in remote SDs."""
+
+    units: np.ndarray
+    labels: np.ndarray
+    scar: np.ndarray
+    halo: np.ndarray
+    slices: slice
+    grid: PatchGrid
+
+    @classmethod
+    def of(
+        cls,
+        study: Study,
+        labels: np.ndarray,
+        scar: np.ndarray,
+        halo: np.ndarray,
+        scale: RemoteScale,
+        divisor: int,
+    ) -> _Canvas:
+        used = np.flatnonzero((scar != ScarLabel.NONE).any((1, 2)))
+        slices = slice(max(int(used[0]) - 1, 0), int(used[-1]) + 2)
+        units = scale.forward(study.image)
+        return cls(units, labels, scar, halo, slices, _painting_grid(study, labels, divisor))
+
+
 def _paint(
     generator: GeneratorModel,
-    study: Study,
-    units: np.ndarray,
-    labels: np.ndarray,
-    scar: np.ndarray,
-    histogram: np.ndarray,
-    sampler: SamplerName,
-    steps: int,
-    seed: int,
+    canvas: _Canvas,
+    textures: list[Texture],
+    sampling: _Sampling,
+    seeds: Sequence[int],
     events: Events,
-) -> np.ndarray:
-    """Return ``units`` with the scar's voxels painted, in remote SDs."""
-    slices = np.flatnonzero((scar != ScarLabel.NONE).any((1, 2)))
-    first, last = max(int(slices[0]) - 1, 0), int(slices[-1]) + 2
-    part = slice(first, last)
-    grid = _painting_grid(study, labels, generator.settings.divisor)
-    around = surroundings(units[part], labels[part], scar[part]).cut(grid)
-    condition = condition_vector(histogram, grid.pixel_mm)
-    noise = torch.Generator().manual_seed(seed)
-    start = torch.randn(around.scar.shape, generator=noise)
+) -> list[np.ndarray]:
+    """Return ``canvas.units`` with the painted voxels as the network makes them, once for each seed."""
+    part, grid = canvas.slices, canvas.grid
+    parts = (canvas.units[part], canvas.labels[part], canvas.scar[part], canvas.halo[part])
+    around = surroundings(*parts).cut(grid)
+    blood = float(np.median(canvas.units[canvas.labels == Label.CAVITY]))
+    shown = textures if generator.settings.histogram else [None] * len(textures)
+    conditions = torch.stack([condition_vector(texture, grid.pixel_mm, blood) for texture in shown])
+    noise = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+    start = torch.stack([torch.randn(around.scar.shape, generator=source) for source in noise])
     count = itertools.count(1)
 
     def evaluated() -> None:
-        done = next(count)
-        events.progress("painting", min(done / steps, 0.99), f"{done} of {steps} steps")
+        done, total = next(count), sampling.evaluations
+        events.progress("painting", min(done / total, 0.99), f"{done} of {total} steps")
 
-    denoise = slice_denoiser(generator.network, generator.device, around, condition, evaluated)
     with torch.inference_mode():
-        if sampler == "dpm":
-            values = dpm_solver(denoise, start, steps)
-        elif sampler == "ddim":
-            values = ddim(denoise, start, steps)
-        else:
-            values = repaint(denoise, start, steps, noise)
-    back, _ = grid.put_back(values, study.image.shape[1:])
-    painted = units.copy()
-    inside = scar[part] != ScarLabel.NONE
-    painted[part][inside] = from_network(back)[inside]
+        denoise = slice_denoiser(
+            generator.network,
+            generator.device,
+            around,
+            conditions,
+            without=condition_vector(None, grid.pixel_mm, blood),
+            guidance=sampling.guidance,
+            known=to_network(grid.sample(torch.from_numpy(canvas.units[part])).numpy()),
+            generator=noise[0],
+            on_evaluation=evaluated,
+        )
+        values = sample(sampling.sampler, denoise, start, sampling.num_inference_steps, noise, sampling.jumps)
+    inside = (canvas.scar[part] != ScarLabel.NONE) | canvas.halo[part]
+    painted = []
+    for variant in values:
+        back, _ = grid.put_back(variant, canvas.units.shape[1:])
+        result = canvas.units.copy()
+        result[part][inside] = from_network(back)[inside]
+        painted.append(result)
     return painted
-
-
-def slice_denoiser(
-    network: torch.nn.Module,
-    device: torch.device,
-    around: Surroundings,
-    condition: torch.Tensor,
-    on_evaluation: Callable[[], None] = lambda: None,
-) -> Denoiser:
-    """Return the denoiser of all slices at once; slices without scar are not computed."""
-    active = [index for index in range(len(around.scar)) if around.scar[index].any()]
-    conditions = condition.expand(len(active), -1).to(device)
-
-    def denoise(noisy: torch.Tensor, time: float) -> torch.Tensor:
-        images = torch.stack([network_input(noisy, around, index) for index in active])
-        times = torch.full((len(active),), time)
-        v = network(images.to(device), times.to(device), conditions)[:, 0].cpu()
-        clean = torch.zeros_like(noisy)
-        clean[active] = clean_from_velocity(noisy[active], v, times)
-        on_evaluation()
-        return clean
-
-    return denoise
 
 
 def _painting_grid(study: Study, labels: np.ndarray, divisor: int) -> PatchGrid:

@@ -13,10 +13,11 @@ from claimslicer.devices import choose_device
 from claimslicer.errors import ModelError
 from claimslicer.models.registry import resolve
 from claimslicer.models.states import restore_state
-from claimslicer.synthesis.network import Generator, GeneratorSettings
+from claimslicer.synthesis.network import Generator
+from claimslicer.synthesis.settings import GeneratorSettings
 from claimslicer.synthesis.texture import TextureBank
 
-BANK_KEYS = ("histograms", "medians", "blood")
+BANK_KEYS = ("quantiles", "mvo_contrasts", "edges", "clusters")
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,14 @@ class GeneratorModel:
     """A network ready to run, the textures that it was trained on, and what to write into recipes."""
 
     network: Generator
-    settings: GeneratorSettings
     bank: TextureBank
     device: torch.device
     weights: dict[str, Any]
+
+    @property
+    def settings(self) -> GeneratorSettings:
+        """What the network is made of."""
+        return self.network.settings
 
 
 def load_generator(model: str | Path | None, device: str) -> GeneratorModel:
@@ -42,15 +47,15 @@ def _load(weights: Path, sha256: str, device: torch.device) -> GeneratorModel:
     state = found.load_state()
     try:
         bank = TextureBank(*(state.pop(f"texture.{key}").double().numpy() for key in BANK_KEYS))
-        settings = GeneratorSettings.from_dict(dict(found.card.network))
-        network = Generator(settings)
+        network = Generator(GeneratorSettings.from_dict(dict(found.card.network)))
         restore_state(network, state)
     except (KeyError, TypeError) as error:
         raise ModelError(
-            f"The weights {weights} don't fit the network on their card; get them again."
+            f"The weights {weights} don't fit this version's network: train or get them again."
         ) from error
     network.eval().requires_grad_(False).to(device)
-    return GeneratorModel(network, settings, bank, device, {"name": found.name, "sha256": sha256})
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return GeneratorModel(network, bank, device, {"name": found.name, "sha256": sha256})
 
 
 def bank_state(bank: TextureBank) -> dict[str, torch.Tensor]:

@@ -1,7 +1,8 @@
-"""Texture: the scar's grey-level histogram in remote SDs, as in the CLAIM paper, one for a whole study.
+"""Texture: how a scar's grey levels are distributed, one for a whole study so that its slices agree.
 
-The histograms of the training patients travel with the weights as a bank, so that a study gets the texture of
-a real scar from a heart with a like blood pool.
+The CLAIM paper conditions on a histogram of the scar. Here a texture is the scar's quantiles in remote SDs,
+how much darker its MVO is, and how sharply it ends. The textures of the training patients travel with the
+weights as a bank.
 """
 
 from __future__ import annotations
@@ -9,61 +10,181 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.cluster.vq import kmeans2
 
-from claimslicer.errors import SpecificationError
+from claimslicer.errors import SpecificationError, StudyError
+from claimslicer.labels import Label
 
 HISTOGRAM_BINS = 16
 HISTOGRAM_EDGES = np.linspace(-1.0, 15.0, HISTOGRAM_BINS + 1)
 """In remote SDs; what lies beyond counts in the outermost bins."""
 
-PRESETS = {"faint": 0.15, "medium": 0.5, "bright": 0.85}
-"""Names for quantiles of the bank, ordered by median grey level."""
+LEVELS = (np.arange(33) + 0.5) / 33
+"""The quantile levels that a texture holds."""
 
-LIKE_SHARE = 0.5
-"""Share of the bank, the patients with the most similar blood pool, that a texture is drawn from."""
+PRESETS = ("faint", "medium", "bright")
+"""Names for clusters of the bank, in the order of their median grey level."""
+
+MINIMUM_VOXELS = 20
+"""Fewer scar voxels than this say too little of a texture."""
+
+MIDDLE_SHARE = 0.4
+"""Without a wish, a texture is drawn from this share of the bank, the patients of middling contrast."""
 
 
-def texture_histogram(values: np.ndarray) -> np.ndarray:
-    """Return the histogram (sum 1) of scar grey levels in remote SDs, shape ``(16,)``."""
-    clipped = np.clip(values, HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1])
-    counts, _ = np.histogram(clipped, HISTOGRAM_EDGES)
-    return counts / max(counts.sum(), 1)
+@dataclass(frozen=True)
+class Texture:
+    """``quantiles`` of scar without MVO at :data:`LEVELS`, ``mvo_contrast`` (mean of MVO − mean of scar) and
+    ``edge`` (see :func:`edge_step`), all in remote SDs.
+    """
+
+    quantiles: np.ndarray
+    mvo_contrast: float
+    edge: float
+
+    @property
+    def median(self) -> float:
+        """The median grey level in remote SDs."""
+        return float(np.interp(0.5, LEVELS, self.quantiles))
+
+    @property
+    def mean(self) -> float:
+        """The mean grey level in remote SDs: the scar's CNR."""
+        return float(self.quantiles.mean())
+
+    def histogram(self) -> np.ndarray:
+        """Return the histogram (sum 1), shape ``(16,)``."""
+        fine = np.interp((np.arange(400) + 0.5) / 400, LEVELS, self.quantiles)
+        counts, _ = np.histogram(np.clip(fine, HISTOGRAM_EDGES[0], HISTOGRAM_EDGES[-1]), HISTOGRAM_EDGES)
+        return counts / counts.sum()
+
+    def scaled(self, gain: float) -> Texture:
+        """Return the texture of the same scar where it stands out ``gain`` times as much."""
+        return Texture(self.quantiles * gain, self.mvo_contrast * gain, self.edge * gain)
+
+
+def measure_texture(units: np.ndarray, labels: np.ndarray, mvo_contrast: float | None = None) -> Texture:
+    """Measure the scar of ``labels`` in an image in remote SDs, both ``(z, y, x)``.
+
+    ``mvo_contrast`` stands in where the scar holds no MVO (default: the typical −1.6).
+
+    Raises:
+        StudyError: there is too little scar.
+    """
+    values = units[labels == Label.INFARCT]
+    if values.size < MINIMUM_VOXELS:
+        raise StudyError(
+            f"A texture can't be taken from {values.size} voxels of scar; {MINIMUM_VOXELS} are needed."
+        )
+    dark = units[labels == Label.MVO]
+    if dark.size >= MINIMUM_VOXELS:
+        mvo_contrast = float(dark.mean() - values.mean())
+    elif mvo_contrast is None:
+        mvo_contrast = TYPICAL_MVO_CONTRAST
+    return Texture(np.quantile(values, LEVELS), mvo_contrast, edge_step(units, labels))
+
+
+TYPICAL_MVO_CONTRAST = -1.6
+"""Remote SDs, median of EMIDEC's training patients with MVO."""
+
+
+def edge_step(units: np.ndarray, labels: np.ndarray) -> float:
+    """Return the mean in-plane difference between scar voxels and their healthy neighbours (NaN: none)."""
+    inner, outer = edge_pairs(labels)
+    flat = units.reshape(-1)
+    return float((flat[inner] - flat[outer]).mean()) if inner.size else float("nan")
+
+
+def edge_pairs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return flat indices of neighbouring scar and healthy voxels, in plane: ``(n,)`` each."""
+    scar, healthy = labels == Label.INFARCT, labels == Label.MYOCARDIUM
+    index = np.arange(labels.size).reshape(labels.shape)
+    inner, outer = [], []
+    for axis in (1, 2):
+        low = tuple(slice(None, -1) if a == axis else slice(None) for a in range(3))
+        high = tuple(slice(1, None) if a == axis else slice(None) for a in range(3))
+        for one, other in ((low, high), (high, low)):
+            pairs = scar[one] & healthy[other]
+            inner.append(index[one][pairs])
+            outer.append(index[other][pairs])
+    return np.concatenate(inner), np.concatenate(outer)
 
 
 @dataclass(frozen=True)
 class TextureBank:
     """Scar textures of training patients.
 
-    ``histograms`` is ``(n, 16)``; ``medians`` the scar's and ``blood`` the blood pool's median, ``(n,)`` in
-    remote SDs.
+    ``quantiles`` is ``(n, 33)``, ``mvo_contrasts`` and ``edges`` are ``(n,)``, in remote SDs; ``clusters``
+    ``(n,)`` says to which of :data:`PRESETS` each belongs.
     """
 
-    histograms: np.ndarray
-    medians: np.ndarray
-    blood: np.ndarray
+    quantiles: np.ndarray
+    mvo_contrasts: np.ndarray
+    edges: np.ndarray
+    clusters: np.ndarray
 
-    def choose(self, texture: str | float | None, blood: float, rng: np.random.Generator) -> np.ndarray:
-        """Return a histogram.
+    @classmethod
+    def learnt(cls, textures: list[Texture]) -> TextureBank:
+        """Gather ``textures`` and sort them into the presets by k-means over median and spread."""
+        quantiles = np.stack([texture.quantiles for texture in textures])
+        median = quantiles[:, len(LEVELS) // 2]
+        spread = np.subtract(*(quantiles[:, int(level * len(LEVELS))] for level in (0.9, 0.1)))
+        features = np.log(np.maximum(np.stack([median, spread], 1), 0.1))
+        count = min(len(PRESETS), len(textures))
+        start = features[np.argsort(median)[np.linspace(0, len(median) - 1, count).astype(int)]]
+        _, found = kmeans2(features, start, minit="matrix", missing="warn")
+        middle = [np.median(median[found == k]) if (found == k).any() else np.inf for k in range(count)]
+        rank = np.argsort(np.argsort(middle))
+        return cls(
+            quantiles,
+            np.array([texture.mvo_contrast for texture in textures]),
+            np.array([texture.edge for texture in textures]),
+            rank[found],
+        )
 
-        ``texture`` is None (drawn from the patients whose blood pool is most like ``blood``), a preset name,
-        or the median grey level wanted, in remote SDs.
+    def __len__(self) -> int:
+        return len(self.quantiles)
+
+    def texture(self, index: int) -> Texture:
+        """Return one patient's texture."""
+        return Texture(self.quantiles[index], float(self.mvo_contrasts[index]), float(self.edges[index]))
+
+    def choose(self, texture: str | float | Texture | None, rng: np.random.Generator) -> Texture:
+        """Return a texture.
+
+        ``texture`` is None (drawn from the patients of middling contrast), ``any`` (from all), a preset
+        (from its cluster), the median grey level wanted in remote SDs, or a texture itself.
 
         Raises:
-            SpecificationError: an unknown name.
+            SpecificationError: an unknown name, or a grey level that is none of a scar.
         """
+        if isinstance(texture, Texture):
+            return texture
         if texture is None:
-            like = np.argsort(
-                np.abs(np.log(np.maximum(self.blood, 0.3)) - np.log(max(blood, 0.3))), kind="stable"
-            )
-            return self.histograms[rng.choice(like[: max(1, round(LIKE_SHARE * len(like)))])]
-        if isinstance(texture, str) and texture in PRESETS:
-            target = float(np.quantile(self.medians, PRESETS[texture]))
-        else:
-            try:
-                target = float(texture)
-            except ValueError as error:
+            return self.texture(int(rng.choice(self._middle())))
+        if texture == "any":
+            return self.texture(int(rng.integers(len(self))))
+        if texture in PRESETS:
+            members = np.flatnonzero(self.clusters == PRESETS.index(str(texture)))
+            if not len(members):
                 raise SpecificationError(
-                    f"There is no texture '{texture}': use {', '.join(PRESETS)}, or the median grey level "
-                    "in remote SDs, such as 5."
-                ) from error
-        return self.histograms[int(np.argmin(np.abs(self.medians - target)))]
+                    f"These weights know no {texture} texture; give a grey level instead."
+                )
+            return self.texture(int(rng.choice(members)))
+        try:
+            target = float(texture)
+        except ValueError as error:
+            raise SpecificationError(
+                f"There is no texture '{texture}': use {', '.join(PRESETS)}, any, a study with scar, or the "
+                "median grey level in remote SDs, such as 5."
+            ) from error
+        if not 0.2 <= target <= 50:
+            raise SpecificationError("A scar's median grey level lies between 0.2 and 50 remote SDs.")
+        medians = self.quantiles[:, len(LEVELS) // 2]
+        nearest = self.texture(int(np.argmin(np.abs(medians - target))))
+        return nearest.scaled(target / max(nearest.median, 0.2))
+
+    def _middle(self) -> np.ndarray:
+        order = np.argsort(self.quantiles.mean(1), kind="stable")
+        left_out = round(len(order) * (1 - MIDDLE_SHARE) / 2)
+        return order[left_out : len(order) - left_out] if len(order) > 2 * left_out else order

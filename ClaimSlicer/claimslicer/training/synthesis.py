@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +16,23 @@ from claimslicer.labels import Label, ScarLabel, myocardium_mask, scar_of_labels
 from claimslicer.models.states import compact_state
 from claimslicer.patches import PatchGrid, neighbour_index
 from claimslicer.synthesis.conditioning import (
+    SURROUNDINGS_SOFTNESS,
     Surroundings,
     condition_vector,
+    context_input,
     from_network,
-    network_input,
+    halo_mask,
+    noisy_input,
     surroundings,
     to_network,
 )
-from claimslicer.synthesis.diffusion import add_noise, masked_loss, velocity
-from claimslicer.synthesis.inpaint import slice_denoiser
+from claimslicer.synthesis.denoising import slice_denoiser
+from claimslicer.synthesis.diffusion import add_noise, masked_loss, training_target
 from claimslicer.synthesis.model import bank_state
-from claimslicer.synthesis.network import Generator, GeneratorSettings
+from claimslicer.synthesis.network import Generator
 from claimslicer.synthesis.normalisation import remote_scale
 from claimslicer.synthesis.samplers import dpm_solver
-from claimslicer.synthesis.texture import TextureBank, texture_histogram
+from claimslicer.synthesis.texture import MINIMUM_VOXELS, Texture, TextureBank, measure_texture
 from claimslicer.training.cache import CachedStudy, Cohort, read_cache
 from claimslicer.training.config import SynthesisConfig
 from claimslicer.training.loop import train
@@ -45,35 +48,55 @@ SAMPLE_STEPS = 8
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A study with scar, ready for cutting."""
+    """A study with scar, ready for cutting; ``units`` is the image in remote SDs."""
 
     name: str
-    scar: torch.Tensor
+    units: torch.Tensor
     around: Surroundings
-    histogram: np.ndarray
-    scar_median: float
-    blood_median: float
+    texture: Texture
+    blood: float
     centre_yx: tuple[float, float]
     spacing_yx: tuple[float, float]
     scar_slices: np.ndarray
 
+    def grid(
+        self, shift: np.ndarray | tuple[int, int] = (0, 0), turns: int = 0, flip: bool = False
+    ) -> PatchGrid:
+        """Return a patch on the study's own pixels: cutting it interpolates nothing."""
+        centre = (self.centre_yx[0] + shift[0], self.centre_yx[1] + shift[1])
+        size = (PATCH_SIZE, PATCH_SIZE)
+        return PatchGrid(centre, self.spacing_yx, size, self.spacing_yx[0], turns * np.pi / 2, flip)
 
-def _prepare(study: CachedStudy) -> _Prepared:
-    units = remote_scale(study.image, study.labels).forward(study.image)
+
+@dataclass(frozen=True)
+class _Example:
+    """One slice as the network meets it: inputs, target and where the loss counts."""
+
+    context: torch.Tensor
+    noisy: torch.Tensor
+    condition: torch.Tensor
+    target: torch.Tensor
+    paint: torch.Tensor
+
+
+def _prepare(study: CachedStudy) -> _Prepared | None:
+    """Return None for a study with too little scar to learn from."""
     scar = scar_of_labels(study.labels)
-    values = units[scar == ScarLabel.SCAR]
+    if (scar == ScarLabel.SCAR).sum() < MINIMUM_VOXELS:
+        return None
+    units = remote_scale(study.image, study.labels).forward(study.image)
+    spacing = (study.spacing_zyx[1], study.spacing_zyx[2])
     _, rows, columns = np.nonzero(myocardium_mask(study.labels))
     # An even patch has its centre between pixels; only there does cutting not interpolate.
     centre = (float(np.floor(rows.mean()) + 0.5), float(np.floor(columns.mean()) + 0.5))
     return _Prepared(
         study.name,
-        to_network(units),
-        surroundings(units, study.labels, scar),
-        texture_histogram(values),
-        float(np.median(values)),
+        torch.from_numpy(units),
+        surroundings(units, study.labels, scar, halo_mask(study.labels, scar, spacing)),
+        measure_texture(units, study.labels),
         float(np.median(units[study.labels == Label.CAVITY])),
         centre,
-        (study.spacing_zyx[1], study.spacing_zyx[2]),
+        spacing,
         np.flatnonzero((scar != ScarLabel.NONE).any((1, 2))),
     )
 
@@ -93,14 +116,12 @@ class SynthesisTrainer:
 
     def __init__(self, config: SynthesisConfig, cohort: Cohort) -> None:
         self.config = config
-        self.settings = GeneratorSettings()
+        self.settings = config.network()
         self.device = choose_device(config.device)
         torch.manual_seed(config.seed)
         self.model: nn.Module = Generator(self.settings).to(self.device)
-        self._training = [
-            _prepare(study) for study in cohort.part("training") if study.has_infarct and not study.synthetic
-        ]
-        self._validation = [_prepare(study) for study in cohort.part("validation") if study.has_infarct]
+        self._training = _usable([study for study in cohort.part("training") if not study.synthetic])
+        self._validation = _usable(cohort.part("validation"))
         if not self._training:
             raise StudyError(
                 "No training study has an infarct; the generator can't learn what one looks like."
@@ -108,11 +129,7 @@ class SynthesisTrainer:
 
     def texture_bank(self) -> TextureBank:
         """Return the training patients' textures, to be shipped with the weights."""
-        return TextureBank(
-            np.stack([item.histogram for item in self._training]),
-            np.array([item.scar_median for item in self._training]),
-            np.array([item.blood_median for item in self._training]),
-        )
+        return TextureBank.learnt([item.texture for item in self._training])
 
     def loss(self, step: int, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
         """Return the masked loss of a fresh batch; diffusion times are spread evenly over it."""
@@ -130,39 +147,42 @@ class SynthesisTrainer:
         noise: torch.Generator,
     ) -> torch.Tensor:
         examples = [self._draw(item, time, rng, noise) for item, time in zip(items, times, strict=True)]
-        columns = (torch.stack(column).to(self.device) for column in zip(*examples, strict=True))
-        inputs, targets, masks, conditions = columns
-        predicted = model(inputs, times.to(self.device), conditions)[:, 0]
-        return masked_loss(predicted, targets, masks)
+        batch = {
+            name: torch.stack([getattr(example, name) for example in examples]).to(self.device)
+            for name in vars(examples[0])
+        }
+        predicted = model(batch["context"], batch["noisy"], times.to(self.device), batch["condition"])[:, 0]
+        balanced = self.config.balanced_loss
+        return masked_loss(predicted, batch["target"], batch["paint"], balanced=balanced)
 
     def _draw(
         self, item: _Prepared, time: torch.Tensor, rng: np.random.Generator, noise: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Cut one example: network input, target velocity, scar mask and condition.
-
-        Flips, quarter turns and whole-pixel shifts only: they leave the texture as it is.
-        """
+    ) -> _Example:
+        """Cut one example. Flips, quarter turns and whole-pixel shifts leave the texture as it is."""
         index = int(rng.choice(item.scar_slices))
-        order = neighbour_index(len(item.scar), index)[:: rng.choice((1, -1))]  # either end may come first
-        shift = rng.integers(-4, 5, 2)
-        pixel = item.spacing_yx[0]
-        grid = PatchGrid(
-            (item.centre_yx[0] + shift[0], item.centre_yx[1] + shift[1]),
-            item.spacing_yx,
-            (PATCH_SIZE, PATCH_SIZE),
-            pixel,
-            rotation=float(rng.integers(4)) * np.pi / 2,
-            flip=bool(rng.integers(2)),
-        )
-        clean = grid.sample(item.scar[order])
+        order = neighbour_index(len(item.units), index)[:: rng.choice((1, -1))]  # either end may come first
+        grid = item.grid(rng.integers(-4, 5, 2), int(rng.integers(4)), bool(rng.integers(2)))
         around = item.around.slices(order).cut(grid)
-        epsilon = torch.randn(clean.shape, generator=noise)
-        at = time.expand(len(clean))
-        noisy = add_noise(clean, epsilon, at)
-        present = rng.random() >= self.config.histogram_dropout
-        condition = condition_vector(item.histogram if present else None, pixel)
-        target = velocity(clean, epsilon, at)[1]
-        return network_input(noisy, around, 1), target, around.scar[1], condition
+        if rng.random() >= self.config.halo_share:
+            around = replace(around, paint=around.scar)
+        gain, blood_gain = np.exp(rng.normal(0.0, (self.config.gain_spread, self.config.blood_spread)))
+        units = grid.sample(item.units[order]) * float(gain)
+        units = torch.where(around.cavity > 0, units * float(blood_gain), units)
+        clean = torch.asinh(units / SURROUNDINGS_SOFTNESS) * (1 - around.paint)
+        around = replace(around, clean=clean)
+        values = to_network(units.numpy())
+        epsilon = torch.randn(values.shape, generator=noise)
+        at = time.expand(len(values))
+        noisy = add_noise(values, epsilon, at)
+        present = self.settings.histogram and rng.random() >= self.config.condition_dropout
+        texture = item.texture.scaled(float(gain)) if present else None
+        return _Example(
+            context_input(around, [1], self.settings)[0],
+            noisy_input(noisy, around, [1], self.settings)[0],
+            condition_vector(texture, grid.pixel_mm, item.blood * float(gain * blood_gain)),
+            training_target(self.settings.prediction, values, epsilon, at)[1],
+            around.paint[1],
+        )
 
     @torch.no_grad()
     def validate(self, model: nn.Module) -> dict[str, float]:
@@ -179,13 +199,20 @@ class SynthesisTrainer:
     def sample(self, model: nn.Module) -> PaintedSlice:
         """Return the slice with most scar of one patient, its scar painted anew in its own texture."""
         item = (self._validation or self._training)[0]
-        pixel = item.spacing_yx[0]
-        grid = PatchGrid(item.centre_yx, item.spacing_yx, (PATCH_SIZE, PATCH_SIZE), pixel)
-        around, original = item.around.cut(grid), grid.sample(item.scar)
-        start = torch.randn(original.shape, generator=torch.Generator().manual_seed(0))
-        condition = condition_vector(item.histogram, pixel)
-        painted = dpm_solver(slice_denoiser(model, self.device, around, condition), start, SAMPLE_STEPS)
+        grid = item.grid()
+        around, original = item.around.cut(grid), grid.sample(item.units)
+        noise = torch.Generator().manual_seed(0)
+        start = torch.randn((1, *original.shape), generator=noise)
+        condition = condition_vector(item.texture, grid.pixel_mm, item.blood)
+        assert isinstance(model, Generator)
+        known = to_network(original.numpy())
+        denoise = slice_denoiser(model, self.device, around, condition[None], known=known, generator=noise)
+        painted = from_network(dpm_solver(denoise, start, SAMPLE_STEPS))[0]
         z = int(around.scar.sum((1, 2)).argmax())
-        inside = around.scar[z].numpy() > 0
-        before, after = from_network(original[z]), from_network(painted[z])
-        return PaintedSlice(item.name, before, np.where(inside, after, before), inside)
+        inside = around.paint[z].numpy() > 0
+        before = original[z].numpy()
+        return PaintedSlice(item.name, before, np.where(inside, painted[z], before), inside)
+
+
+def _usable(studies: list[CachedStudy]) -> list[_Prepared]:
+    return [item for study in studies if (item := _prepare(study)) is not None]

@@ -12,8 +12,9 @@ from typing import Any, Self
 import yaml
 
 from claimslicer.errors import SpecificationError
+from claimslicer.synthesis.settings import GeneratorSettings
 
-_TYPES: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "str": str}
+_TYPES: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "str": str, "bool": bool}
 _NOT_OF_WEIGHTS = frozenset(
     ("cache", "out", "name", "data", "terms", "checkpoint_every", "validate_every", "device", "threads")
 )
@@ -47,7 +48,7 @@ class TrainingConfig:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             wanted = _TYPES.get(str(field.type))
-            if wanted and (not isinstance(value, wanted) or isinstance(value, bool)):
+            if wanted and (not isinstance(value, wanted) or isinstance(value, bool) != (wanted is bool)):
                 raise SpecificationError(f"The training setting '{field.name}' can't be {value!r}.")
         for name in ("steps", "batch_size", "checkpoint_every", "validate_every"):
             if getattr(self, name) < 1:
@@ -112,10 +113,46 @@ class SegmentationConfig(TrainingConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class SynthesisConfig(TrainingConfig):
-    """Training of the generator."""
+    """Training of the generator; the published way is one line each, as noted."""
 
     batch_size: int = 16
     learning_rate: float = 1e-3
     average_decay: float = 0.999
-    histogram_dropout: float = 0.1
-    """Share of samples that see no texture histogram, so that it may be left out."""
+    context_widths: tuple[int, ...] = (32, 64, 128)
+    widths: tuple[int, ...] = (16, 32, 48)
+    """Channels per resolution of the network that reads the study once, and of the one called often."""
+    prediction: str = "velocity"
+    """Published: noise."""
+    surroundings: bool = True
+    """Whether the clean image around the scar is seen. Published: false."""
+    neighbours: bool = True
+    """Whether a slice is seen between its neighbours. Published: false."""
+    histogram: bool = True
+    """Whether the texture's histogram is a condition. Published: true."""
+    balanced_loss: bool = True
+    """Whether every scar counts the same in the loss. Published: false."""
+    condition_dropout: float = 0.1
+    """Share of samples that see no texture, so that it may be left out, and guidance can lean on it."""
+    halo_share: float = 0.7
+    """Share of samples in which the healthy wall next to the scar is painted too."""
+    gain_spread: float = 0.15
+    """SD of the logarithm by which a study's contrast is varied: the remote SD differs between scanners."""
+    blood_spread: float = 0.4
+    """SD of the logarithm by which the blood is made brighter or darker."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("condition_dropout", "halo_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SpecificationError(f"'{name}' must lie between 0 and 1.")
+        for name in ("gain_spread", "blood_spread"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SpecificationError(f"'{name}' must lie between 0 and 1.")
+        for name in ("context_widths", "widths"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))  # YAML gives a list
+        self.network()
+
+    def network(self) -> GeneratorSettings:
+        """Return the network's settings. Raises SpecificationError."""
+        names = [field.name for field in dataclasses.fields(GeneratorSettings)]
+        return GeneratorSettings(**{name: getattr(self, name) for name in names if hasattr(self, name)})

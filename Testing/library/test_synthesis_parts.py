@@ -1,6 +1,4 @@
-"""Normalisation, texture, diffusion and samplers against what is known of them."""
-
-import math
+"""Normalisation, texture and diffusion against what is known of them."""
 
 import numpy as np
 import pytest
@@ -10,9 +8,7 @@ from claimslicer.labels import Label
 from claimslicer.synthesis.conditioning import from_network, surroundings, to_network
 from claimslicer.synthesis.diffusion import add_noise, clean_from_velocity, masked_loss, velocity
 from claimslicer.synthesis.normalisation import remote_mask, remote_scale
-from claimslicer.synthesis.samplers import ddim, dpm_solver, repaint
 from claimslicer.synthesis.texture import TextureBank, texture_histogram
-from scipy import stats
 
 
 def ring_labels() -> np.ndarray:
@@ -80,47 +76,6 @@ def test_each_scar_counts_the_same_whatever_its_size():
     assert masked_loss(error, torch.zeros_like(error), mask) == 0.5
     error[:, 4:] += 100 * (1 - mask[:, 4:])
     assert masked_loss(error, torch.zeros_like(error), mask) == 0.5
-
-
-MEAN, SPREAD = 0.7, 0.4
-
-
-def gaussian_denoiser(x: torch.Tensor, time: float) -> torch.Tensor:
-    """The exact E[x_0 | x_t] where x_0 is normal with MEAN and SPREAD."""
-    alpha, sigma = math.cos(time * math.pi / 2), math.sin(time * math.pi / 2)
-    gain = alpha * SPREAD**2 / (alpha**2 * SPREAD**2 + sigma**2)
-    return MEAN + gain * (x - alpha * MEAN)
-
-
-@pytest.mark.parametrize("steps", [8, 16])
-@pytest.mark.parametrize("sampler", [dpm_solver, ddim])
-def test_ode_samplers_turn_noise_into_the_data_distribution(sampler, steps):
-    noise = torch.randn(20000, generator=torch.Generator().manual_seed(0))
-    x = sampler(gaussian_denoiser, noise, steps)
-    assert float(x.mean()) == pytest.approx(MEAN, abs=0.02)
-    assert float(x.std()) == pytest.approx(SPREAD, rel=0.3 if sampler is ddim else 0.12)
-
-
-def test_the_second_order_sampler_converges_faster_than_the_first():
-    noise = torch.randn(5000, generator=torch.Generator().manual_seed(0))
-    exact = ddim(gaussian_denoiser, noise, 2000)
-    error = {s: float((s(gaussian_denoiser, noise, 32) - exact).abs().mean()) for s in (dpm_solver, ddim)}
-    assert error[dpm_solver] < 0.3 * error[ddim]
-
-
-def test_ancestral_sampling_draws_from_the_data_distribution():
-    generator = torch.Generator().manual_seed(1)
-    noise = torch.randn(4000, generator=generator)
-    calls = 0
-
-    def count(x: torch.Tensor, time: float) -> torch.Tensor:
-        nonlocal calls
-        calls += 1
-        return gaussian_denoiser(x, time)
-
-    x = repaint(count, noise, 150, generator, jumps=2)
-    assert calls == 300
-    assert stats.kstest(x.numpy(), "norm", args=(MEAN, SPREAD)).statistic < 0.05
 
 
 def bank() -> TextureBank:

@@ -1,0 +1,200 @@
+"""Text encoders from folders, kept embeddings, and a generator that is told its captions."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from claimslicer.errors import ModelError, StudyError
+from claimslicer.synthesis.text import (
+    CaptionEmbeddings,
+    _broken_torchvision_hidden,
+    embed_captions,
+    load_text_encoder,
+    read_captions,
+    write_captions,
+)
+
+transformers = pytest.importorskip("transformers", reason="text conditioning is the extra 'text'")
+
+WORDS = (
+    "[PAD] [UNK] [CLS] [SEP] [MASK] sub ##endo ##epi ##card ##ial mid wall scar infarct basal apical lateral "
+    "inferior anterior septal of segment transmural ml lv mass mvo core % . , - ##2 0 1 2 3 4 5"
+)
+SENTENCES = ("Subendocardial basal scar, 3 ml", "apical mid-wall infarct, 12 ml, 4 % of LV mass")
+
+
+def write_encoder(folder: Path, head: str = "BertForMaskedLM", seed: int = 0) -> Path:
+    """Write a BERT of two layers with its own word pieces, as a Hugging Face folder."""
+    with _broken_torchvision_hidden():
+        torch.manual_seed(seed)
+        words = WORDS.split()
+        config = transformers.BertConfig(
+            vocab_size=len(words),
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=48,
+            initializer_range=0.2,
+        )
+        network = getattr(transformers, head)(config)
+        network.save_pretrained(folder)
+    (folder / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Return the folder of a tiny encoder, whose maker trained it on masked words: it has no pooler."""
+    return write_encoder(tmp_path_factory.mktemp("encoder"))
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """Fail where anything asks for an address."""
+
+    def refuse(*_arguments, **_options):
+        raise AssertionError("the network was asked for")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+def test_texts_become_vectors(folder):
+    encoder = load_text_encoder(folder)
+    found = encoder.embed(SENTENCES)
+    assert (found.shape, found.dtype, encoder.width) == ((2, 32), np.float32, 32)
+    np.testing.assert_allclose(np.square(found).mean(1), 1.0, rtol=1e-4)
+    assert np.abs(found[0] - found[1]).max() > 0.1
+    # Padding beside a longer text changes nothing, nor does the size of a batch.
+    np.testing.assert_allclose(encoder.embed(SENTENCES[:1])[0], found[0], atol=1e-5)
+    many = encoder.embed(SENTENCES * 20)
+    np.testing.assert_allclose(many, np.tile(found, (20, 1)), atol=1e-5)
+    assert encoder.embed([]).shape == (0, 32)
+    assert np.isfinite(encoder.embed(["scar, " * 2000])).all()
+
+
+def test_vectors_are_the_networks_own(folder):
+    """The mean is that of the hidden states of the network, run by hand."""
+    with _broken_torchvision_hidden():
+        network = transformers.BertModel.from_pretrained(folder).eval()
+        tokenizer = transformers.BertTokenizer.from_pretrained(folder)
+    tokens = tokenizer(SENTENCES[0], return_tensors="pt")
+    assert int((tokens["input_ids"] == 1).sum()) == 0  # no word is unknown
+    with torch.inference_mode():
+        mean = network(**tokens).last_hidden_state[0].mean(0).numpy()
+    expected = mean / np.sqrt(np.square(mean).mean())
+    np.testing.assert_allclose(load_text_encoder(folder).embed(SENTENCES[:1])[0], expected, atol=1e-5)
+
+
+def test_an_encoder_is_loaded_once_and_again_when_it_has_changed(tmp_path):
+    first = load_text_encoder(write_encoder(tmp_path / "encoder", seed=1))
+    assert load_text_encoder(str(tmp_path / "encoder")) is first
+    other = load_text_encoder(write_encoder(tmp_path / "encoder", seed=2))
+    assert other.sha256 != first.sha256
+
+
+def broken(kind: str, folder: Path) -> None:
+    weights, config = folder / "model.safetensors", folder / "config.json"
+    if kind == "pickle":
+        weights.rename(folder / "pytorch_model.bin")
+    elif kind == "no weights":
+        weights.unlink()
+    elif kind == "cut short":
+        weights.write_bytes(weights.read_bytes()[:1000])
+    elif kind == "no config":
+        config.unlink()
+    elif kind == "no tokenizer":
+        (folder / "vocab.txt").unlink()
+    elif kind == "not JSON":
+        config.write_text("{", encoding="utf-8")
+    else:
+        values = json.loads(config.read_text(encoding="utf-8"))
+        values |= {
+            "own code": {"model_type": "mine", "auto_map": {"AutoModel": "code.Model"}},
+            "another size": {"hidden_size": 64},
+            "more layers": {"num_hidden_layers": 3},
+            "a picture network": {"model_type": "vit"},
+        }[kind]
+        (folder / "code.py").write_text("raise SystemExit('the folder's code ran')", encoding="utf-8")
+        config.write_text(json.dumps(values), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("pickle", "is a pickle"),
+        ("no weights", "lacks model.safetensors"),
+        ("cut short", "can't be loaded"),
+        ("no config", "lacks config.json"),
+        ("no tokenizer", "lacks the tokenizer"),
+        ("not JSON", "can't be loaded"),
+        ("own code", "can't be loaded"),
+        ("another size", "can't be loaded|don't fit"),
+        ("more layers", "don't fit"),
+        ("a picture network", "can't be loaded|don't fit|does not read text"),
+    ],
+)
+def test_folders_that_are_no_text_encoder_are_refused(folder, tmp_path, kind, words):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    broken(kind, copy)
+    with pytest.raises(ModelError, match=words) as caught:
+        load_text_encoder(copy)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_folder_is_said():
+    with pytest.raises(ModelError, match="no folder"):
+        load_text_encoder("nowhere/at all")
+
+
+def test_embeddings_are_kept_in_a_file(folder, tmp_path):
+    captions = dict(zip(("Case_P001", "Käse_P002"), SENTENCES, strict=True))
+    made = embed_captions(captions, load_text_encoder(folder))
+    path = write_captions(tmp_path / "caption_embeddings.safetensors", made)
+    found = read_captions(path)
+    assert found.names == ("Case_P001", "Käse_P002")
+    assert found.captions == SENTENCES
+    assert (found.encoder, found.width) == (load_text_encoder(folder).sha256, 32)
+    np.testing.assert_array_equal(found.of(["Käse_P002", "Case_P001"]), made.embeddings[::-1])
+    with pytest.raises(StudyError, match="Case_P009"):
+        found.of(["Case_P009"])
+    with pytest.raises(StudyError, match="no captions"):
+        embed_captions({}, load_text_encoder(folder))
+
+
+def test_kept_embeddings_are_read_without_transformers(tmp_path):
+    path = write_captions(
+        tmp_path / "kept.safetensors", CaptionEmbeddings(("a",), ("scar",), np.ones((1, 4), np.float32), "x")
+    )
+    program = (
+        "import sys; sys.modules['transformers'] = None\n"
+        "from pathlib import Path\n"
+        "from claimslicer.synthesis.text import load_text_encoder, read_captions\n"
+        f"print(read_captions(Path({str(path)!r})).width)\n"
+        "assert 'torch' not in sys.modules"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ended.stdout.strip() == "4", ended.stderr
+
+
+@pytest.mark.parametrize("content", [b"", b"no safetensors at all", None])
+def test_damaged_embeddings_are_refused(tmp_path, content):
+    path = tmp_path / "kept.safetensors"
+    if content is None:
+        array = np.ones((3, 4), np.float32)
+        write_captions(path, CaptionEmbeddings(("a",), ("scar",), array, "x"))
+    else:
+        path.write_bytes(content)
+    with pytest.raises(StudyError, match="make the file again"):
+        read_captions(path)
+    with pytest.raises(StudyError, match="train captions"):
+        read_captions(tmp_path / "none.safetensors")

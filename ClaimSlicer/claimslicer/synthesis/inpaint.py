@@ -26,7 +26,7 @@ from claimslicer.synthesis.conditioning import (
     to_network,
 )
 from claimslicer.synthesis.denoising import slice_denoiser
-from claimslicer.synthesis.matching import match_texture
+from claimslicer.synthesis.matching import Border, match_texture
 from claimslicer.synthesis.model import GeneratorModel, load_generator
 from claimslicer.synthesis.normalisation import RemoteScale, remote_scale
 from claimslicer.synthesis.samplers import Jumps, SamplerName, check_sampling, network_evaluations, sample
@@ -112,12 +112,13 @@ def synthesize_variants(
     _check(study, labels, scar, intensity, halo_mm)
     scar = scar if repaint_existing else _new_scar(labels, scar)
     generator = load_generator(model, device)
-    scale = remote_scale(study.image, labels)
+    scale = remote_scale(study.image, labels, away_from=scar != ScarLabel.NONE)
     spacing = (study.geometry.spacing[1], study.geometry.spacing[0])
     halo = halo_mask(labels, scar, spacing, halo_mm)
-    textures = [generator.bank.choose(texture, np.random.default_rng([seed, 0])) for seed in seeds]
+    blood = float(np.median(scale.forward(study.image[labels == Label.CAVITY])))
+    textures = [generator.bank.choose(texture, blood, np.random.default_rng([seed, 0])) for seed in seeds]
     canvas = _Canvas.of(study, labels, scar, halo, scale, generator.settings.divisor)
-    painted = _paint(generator, canvas, textures, sampling, seeds, events)
+    painted = _paint(generator, canvas, blood, textures, sampling, seeds, events)
     settings = {
         "sampler": sampler,
         "num_inference_steps": num_inference_steps,
@@ -132,9 +133,10 @@ def synthesize_variants(
     }
     masks: dict[str, Any] = {"scar": scar} if intensity is None else {"scar": scar, "intensity": intensity}
     recipe = make_recipe("synthesize", study, settings, weights=generator.weights, **masks)
+    border = Border.of(labels, scar, halo, spacing)
     results = []
     for seed, values, wanted in zip(seeds, painted, textures, strict=True):
-        matched = match_texture(values, canvas.units, scar, halo, wanted)
+        matched = match_texture(values, scar, border, wanted)
         image = _blend(study.image, scale.backward(matched), (scar != ScarLabel.NONE) | halo, intensity)
         difference = image.astype(np.float32) - study.image.astype(np.float32)
         results.append(SynthesisResult(image, difference, recipe | {"seed": int(seed)}))
@@ -206,6 +208,7 @@ class _Canvas:
 def _paint(
     generator: GeneratorModel,
     canvas: _Canvas,
+    blood: float,
     textures: list[Texture],
     sampling: _Sampling,
     seeds: Sequence[int],
@@ -215,7 +218,6 @@ def _paint(
     part, grid = canvas.slices, canvas.grid
     parts = (canvas.units[part], canvas.labels[part], canvas.scar[part], canvas.halo[part])
     around = surroundings(*parts).cut(grid)
-    blood = float(np.median(canvas.units[canvas.labels == Label.CAVITY]))
     shown = textures if generator.settings.histogram else [None] * len(textures)
     conditions = torch.stack([condition_vector(texture, grid.pixel_mm, blood) for texture in shown])
     noise = [torch.Generator().manual_seed(int(seed)) for seed in seeds]

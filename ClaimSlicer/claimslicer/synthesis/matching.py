@@ -1,56 +1,106 @@
-"""Giving painted values the asked texture exactly: ranks from the network, grey levels from the texture."""
+"""Giving painted values the asked texture: the pattern from the network, grey levels from the texture."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from scipy import stats
+from scipy import ndimage, stats
 
 from claimslicer.labels import Label, ScarLabel
 from claimslicer.synthesis.texture import LEVELS, Texture, edge_pairs
 
-HALO_STRETCH = (0.0, 1.6)
-"""How much the painted halo may be weakened or strengthened to end as sharply as the texture does."""
+RIM_MM = 3.0
+"""How far into the scar its rim reaches, where real scars fade."""
+
+STRONGEST_FADE = 6.0
+"""The most that a rim is held back when grey levels are given out, in remote SDs."""
+
+STRONGEST_HALO = 3.0
+"""The most that the halo is raised or lowered next to the scar, in remote SDs."""
 
 
-def match_texture(
-    painted: np.ndarray,
-    original: np.ndarray,
-    scar: np.ndarray,
-    halo: np.ndarray,
-    texture: Texture,
-) -> np.ndarray:
-    """Return ``painted`` with the grey levels of ``texture``; all arrays ``(z, y, x)``, in remote SDs.
+@dataclass(frozen=True)
+class Border:
+    """Where a scar borders on healthy wall, both weights ``(z, y, x)`` float32.
+
+    ``rim`` falls from 1 at the scar's edge to 0 some mm inside it; ``halo`` from 1 at the edge to 0 at the
+    halo's end, and is 0 outside the halo. ``inner`` and ``outer`` are flat indices of neighbouring scar and
+    healthy voxels.
+    """
+
+    rim: np.ndarray
+    halo: np.ndarray
+    inner: np.ndarray
+    outer: np.ndarray
+
+    @classmethod
+    def of(
+        cls, labels: np.ndarray, scar: np.ndarray, halo: np.ndarray, spacing_yx: tuple[float, float]
+    ) -> Border:
+        """Measure distances in mm, in plane, from the scar mask, the labels and the halo's mask."""
+        inside = scar != ScarLabel.NONE
+        healthy = (labels == Label.MYOCARDIUM) & ~inside
+        pixel = min(spacing_yx)
+        rim, fading = np.zeros(scar.shape, np.float32), np.zeros(scar.shape, np.float32)
+        for z in np.flatnonzero(inside.any((1, 2))):
+            if healthy[z].any():
+                depth = ndimage.distance_transform_edt(~healthy[z], sampling=spacing_yx)
+                rim[z] = np.clip(1 - (depth - pixel) / RIM_MM, 0, 1) * inside[z]
+            away = ndimage.distance_transform_edt(~inside[z], sampling=spacing_yx)
+            reach = away[halo[z]].max(initial=0.0) + pixel
+            fading[z] = np.clip(1 - (away - pixel) / reach, 0, 1) * halo[z]
+        infarct = np.where(scar == ScarLabel.SCAR, Label.INFARCT, np.where(healthy, Label.MYOCARDIUM, 0))
+        return cls(rim, fading, *edge_pairs(infarct))
+
+    def step(self, units: np.ndarray) -> float:
+        """Return the mean difference across the edge, in the unit of ``units``."""
+        flat = units.reshape(-1)
+        return float((flat[self.inner] - flat[self.outer]).mean())
+
+
+def match_texture(painted: np.ndarray, scar: np.ndarray, border: Border, texture: Texture) -> np.ndarray:
+    """Return ``painted`` with the grey levels of ``texture``; arrays ``(z, y, x)``, in remote SDs.
 
     The scar's values keep their order and take the texture's quantiles, over the whole study at once, so that
-    its slices agree. MVO keeps its pattern and takes its contrast to the scar. The halo's difference to the
-    ``original`` wall is stretched until the scar's edge is as steep as the texture's.
+    its slices agree. MVO keeps its pattern and takes its contrast to the scar. Then the edge becomes as steep
+    as the texture's: by the halo's height where one is painted, else by giving the lower grey levels to the
+    rim first, as far as that goes.
     """
-    result = painted.copy()
     infarct, dark = scar == ScarLabel.SCAR, scar == ScarLabel.MVO
     mean = texture.mean
+    result = painted
     if infarct.any():
-        ranks = (stats.rankdata(painted[infarct], method="ordinal") - 0.5) / infarct.sum()
-        result[infarct] = np.interp(ranks, LEVELS, texture.quantiles)
+        fade = 0.0 if border.halo.any() else _fade(painted, infarct, border, texture)
+        result = _ranked(painted, infarct, border, texture, fade)
         mean = float(result[infarct].mean())
     if dark.any():
-        result[dark] += mean + texture.mvo_contrast - result[dark].mean()
-    if halo.any():
-        inner, outer = edge_pairs(np.where(infarct, Label.INFARCT, np.where(halo, Label.MYOCARDIUM, 0)))
-        result[halo] = original[halo] + _stretch(result, original, inner, outer, texture.edge) * (
-            painted[halo] - original[halo]
-        )
+        result = np.where(dark, result + (mean + texture.mvo_contrast - result[dark].mean()), result)
+    if border.halo.any() and border.inner.size and np.isfinite(texture.edge):
+        weight = float(border.halo.reshape(-1)[border.outer].mean())
+        lift = (border.step(result) - texture.edge) / max(weight, 0.1)
+        result = result + float(np.clip(lift, -STRONGEST_HALO, STRONGEST_HALO)) * border.halo
     return result
 
 
-def _stretch(
-    result: np.ndarray, original: np.ndarray, inner: np.ndarray, outer: np.ndarray, edge: float
-) -> float:
-    """Solve mean(inner − original − s · (outer − original)) = edge for s."""
-    if not inner.size or not np.isfinite(edge):
-        return 1.0
-    outside = original.reshape(-1)[outer]
-    step = float((result.reshape(-1)[inner] - outside).mean())
-    rise = float((result.reshape(-1)[outer] - outside).mean())
-    if rise <= 0:
-        return 1.0
-    return float(np.clip((step - edge) / rise, *HALO_STRETCH))
+def _ranked(
+    painted: np.ndarray, infarct: np.ndarray, border: Border, texture: Texture, fade: float
+) -> np.ndarray:
+    order = stats.rankdata(painted[infarct] - fade * border.rim[infarct], method="ordinal")
+    result = painted.copy()
+    result[infarct] = np.interp((order - 0.5) / len(order), LEVELS, texture.quantiles)
+    return result
+
+
+def _fade(painted: np.ndarray, infarct: np.ndarray, border: Border, texture: Texture) -> float:
+    """Find by bisection how much the rim must fade for the texture's edge."""
+    if not border.inner.size or not np.isfinite(texture.edge):
+        return 0.0
+    low, high = 0.0, STRONGEST_FADE
+    if border.step(_ranked(painted, infarct, border, texture, low)) <= texture.edge:
+        return low
+    for _ in range(8):
+        middle = (low + high) / 2
+        steep = border.step(_ranked(painted, infarct, border, texture, middle)) > texture.edge
+        low, high = (middle, high) if steep else (low, middle)
+    return high

@@ -17,17 +17,22 @@ from claimslicer.synthesis.network import Generator
 from claimslicer.synthesis.settings import GeneratorSettings
 from claimslicer.synthesis.texture import TextureBank
 
-BANK_KEYS = ("quantiles", "mvo_contrasts", "edges", "clusters")
+ENCODER_KEY = "text.encoder"
+BANK_KEYS = ("quantiles", "mvo_contrasts", "edges", "clusters", "blood")
 
 
 @dataclass(frozen=True)
 class GeneratorModel:
-    """A network ready to run, the textures that it was trained on, and what to write into recipes."""
+    """A network ready to run, the textures that it was trained on, and what to write into recipes.
+
+    ``text_encoder`` is the hash of the text encoder whose embeddings it knows, empty where it knows no text.
+    """
 
     network: Generator
     bank: TextureBank
     device: torch.device
     weights: dict[str, Any]
+    text_encoder: str = ""
 
     @property
     def settings(self) -> GeneratorSettings:
@@ -47,6 +52,7 @@ def _load(weights: Path, sha256: str, device: torch.device) -> GeneratorModel:
     state = found.load_state()
     try:
         bank = TextureBank(*(state.pop(f"texture.{key}").double().numpy() for key in BANK_KEYS))
+        encoder = bytes(state.pop(ENCODER_KEY, torch.empty(0, dtype=torch.uint8)).tolist()).hex()
         network = Generator(GeneratorSettings.from_dict(dict(found.card.network)))
         restore_state(network, state)
     except (KeyError, TypeError) as error:
@@ -55,9 +61,14 @@ def _load(weights: Path, sha256: str, device: torch.device) -> GeneratorModel:
         ) from error
     network.eval().requires_grad_(False).to(device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return GeneratorModel(network, bank, device, {"name": found.name, "sha256": sha256})
+    return GeneratorModel(network, bank, device, {"name": found.name, "sha256": sha256}, encoder)
 
 
 def bank_state(bank: TextureBank) -> dict[str, torch.Tensor]:
     """Return the bank as tensors to be saved beside the network's weights."""
     return {f"texture.{key}": torch.from_numpy(getattr(bank, key)).float() for key in BANK_KEYS}
+
+
+def encoder_state(sha256: str) -> dict[str, torch.Tensor]:
+    """Return the hash of a text encoder's weights as a tensor to be saved beside the network's weights."""
+    return {ENCODER_KEY: torch.tensor(list(bytes.fromhex(sha256)), dtype=torch.uint8)}

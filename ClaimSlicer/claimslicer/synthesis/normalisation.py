@@ -40,8 +40,13 @@ class RemoteScale:
         return units.astype(np.float64) * self.sd + self.mean
 
 
-def remote_scale(image: np.ndarray, labels: np.ndarray) -> RemoteScale:
+def remote_scale(
+    image: np.ndarray, labels: np.ndarray, *, away_from: np.ndarray | None = None
+) -> RemoteScale:
     """Measure the remote myocardium of ``image`` under ``labels``, both ``(z, y, x)``.
+
+    ``away_from`` (bool) is a scar that is going to be painted: it is avoided like one that is there already,
+    unless too little wall would be left.
 
     Raises:
         StudyError: the labels hold no myocardium, or its grey levels are all the same.
@@ -50,6 +55,9 @@ def remote_scale(image: np.ndarray, labels: np.ndarray) -> RemoteScale:
     if not wall.any():
         raise StudyError("The labels hold no myocardium; give labels with the left-ventricular wall.")
     values, region = image[remote_mask(labels)], "remote"
+    if away_from is not None:
+        further = image[remote_mask(np.where(away_from & wall, Label.INFARCT, labels))]
+        values = further if further.size >= MINIMUM_VOXELS else values
     if values.size < MINIMUM_VOXELS:
         values, region = image[labels == Label.MYOCARDIUM], "healthy"
     if values.size < MINIMUM_VOXELS:

@@ -28,10 +28,11 @@ from claimslicer.synthesis.conditioning import (
 )
 from claimslicer.synthesis.denoising import slice_denoiser
 from claimslicer.synthesis.diffusion import add_noise, masked_loss, training_target
-from claimslicer.synthesis.model import bank_state
+from claimslicer.synthesis.model import bank_state, encoder_state
 from claimslicer.synthesis.network import Generator
 from claimslicer.synthesis.normalisation import remote_scale
 from claimslicer.synthesis.samplers import dpm_solver
+from claimslicer.synthesis.text import CaptionEmbeddings, read_captions
 from claimslicer.synthesis.texture import MINIMUM_VOXELS, Texture, TextureBank, measure_texture
 from claimslicer.training.cache import CachedStudy, Cohort, read_cache
 from claimslicer.training.config import SynthesisConfig
@@ -58,6 +59,8 @@ class _Prepared:
     centre_yx: tuple[float, float]
     spacing_yx: tuple[float, float]
     scar_slices: np.ndarray
+    text: np.ndarray
+    """The caption's embedding (d,); empty where the network is to know no text."""
 
     def grid(
         self, shift: np.ndarray | tuple[int, int] = (0, 0), turns: int = 0, flip: bool = False
@@ -79,7 +82,7 @@ class _Example:
     paint: torch.Tensor
 
 
-def _prepare(study: CachedStudy) -> _Prepared | None:
+def _prepare(study: CachedStudy, captions: CaptionEmbeddings | None) -> _Prepared | None:
     """Return None for a study with too little scar to learn from."""
     scar = scar_of_labels(study.labels)
     if (scar == ScarLabel.SCAR).sum() < MINIMUM_VOXELS:
@@ -98,6 +101,7 @@ def _prepare(study: CachedStudy) -> _Prepared | None:
         centre,
         spacing,
         np.flatnonzero((scar != ScarLabel.NONE).any((1, 2))),
+        np.zeros(0) if captions is None else captions.of([study.name])[0],
     )
 
 
@@ -107,6 +111,8 @@ def train_synthesis(config: SynthesisConfig, *, resume: bool, events: Events = S
     trainer = SynthesisTrainer(config, cohort)
     average = train(trainer, resume=resume, events=events)
     state = compact_state(average) | bank_state(trainer.texture_bank())
+    if trainer.captions is not None:
+        state |= encoder_state(trainer.captions.encoder)
     network = trainer.settings.to_dict()
     return ship(state, "synthesis", network, config, cohort, trainer.validate(average))
 
@@ -116,12 +122,15 @@ class SynthesisTrainer:
 
     def __init__(self, config: SynthesisConfig, cohort: Cohort) -> None:
         self.config = config
-        self.settings = config.network()
+        self.captions = read_captions(Path(config.captions)) if config.captions else None
+        width = 0 if self.captions is None else self.captions.width
+        self.settings = replace(config.network(), text_features=width)
         self.device = choose_device(config.device)
         torch.manual_seed(config.seed)
         self.model: nn.Module = Generator(self.settings).to(self.device)
-        self._training = _usable([study for study in cohort.part("training") if not study.synthetic])
-        self._validation = _usable(cohort.part("validation"))
+        real = [study for study in cohort.part("training") if not study.synthetic]
+        self._training = _usable(real, self.captions)
+        self._validation = _usable(cohort.part("validation"), self.captions)
         if not self._training:
             raise StudyError(
                 "No training study has an infarct; the generator can't learn what one looks like."
@@ -129,7 +138,9 @@ class SynthesisTrainer:
 
     def texture_bank(self) -> TextureBank:
         """Return the training patients' textures, to be shipped with the weights."""
-        return TextureBank.learnt([item.texture for item in self._training])
+        return TextureBank.learnt(
+            [item.texture for item in self._training], [item.blood for item in self._training]
+        )
 
     def loss(self, step: int, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
         """Return the masked loss of a fresh batch; diffusion times are spread evenly over it."""
@@ -174,12 +185,15 @@ class SynthesisTrainer:
         epsilon = torch.randn(values.shape, generator=noise)
         at = time.expand(len(values))
         noisy = add_noise(values, epsilon, at)
-        present = self.settings.histogram and rng.random() >= self.config.condition_dropout
-        texture = item.texture.scaled(float(gain)) if present else None
+        present = rng.random() >= self.config.condition_dropout
+        texture = item.texture.scaled(float(gain)) if present and self.settings.histogram else None
+        text = item.text
+        if len(text) and not (present and rng.random() >= self.config.caption_dropout):
+            text = np.zeros_like(text)
         return _Example(
             context_input(around, [1], self.settings)[0],
             noisy_input(noisy, around, [1], self.settings)[0],
-            condition_vector(texture, grid.pixel_mm, item.blood * float(gain * blood_gain)),
+            condition_vector(texture, grid.pixel_mm, item.blood * float(gain * blood_gain), text),
             training_target(self.settings.prediction, values, epsilon, at)[1],
             around.paint[1],
         )
@@ -203,7 +217,7 @@ class SynthesisTrainer:
         around, original = item.around.cut(grid), grid.sample(item.units)
         noise = torch.Generator().manual_seed(0)
         start = torch.randn((1, *original.shape), generator=noise)
-        condition = condition_vector(item.texture, grid.pixel_mm, item.blood)
+        condition = condition_vector(item.texture, grid.pixel_mm, item.blood, item.text)
         assert isinstance(model, Generator)
         known = to_network(original.numpy())
         denoise = slice_denoiser(model, self.device, around, condition[None], known=known, generator=noise)
@@ -214,5 +228,5 @@ class SynthesisTrainer:
         return PaintedSlice(item.name, before, np.where(inside, painted[z], before), inside)
 
 
-def _usable(studies: list[CachedStudy]) -> list[_Prepared]:
-    return [item for study in studies if (item := _prepare(study)) is not None]
+def _usable(studies: list[CachedStudy], captions: CaptionEmbeddings | None) -> list[_Prepared]:
+    return [item for study in studies if (item := _prepare(study, captions)) is not None]

@@ -17,6 +17,14 @@ KindArgument = Annotated[str, typer.Argument(metavar="synthesis|segmentation", h
 DataArgument = Annotated[
     Path, typer.Argument(metavar="DATA", help="Folder of labelled case folders, or a training cache (.npz).")
 ]
+TextEncoderOption = Annotated[
+    Path,
+    typer.Option(
+        "--text-encoder",
+        help="Folder of a BERT-like text encoder: config.json, tokenizer, model.safetensors.",
+        show_default=False,
+    ),
+]
 PresetOption = Annotated[str, typer.Option("--preset", help="trial, standard or long.")]
 WHEN_STOPPED = "the last checkpoint is kept, go on with --resume"
 
@@ -113,6 +121,26 @@ def cache(
         children = synthetic_children(cohort, synthetic, seed=seed, model=model, events=report.events)
         write_cache(out, [*cohort.studies, *children])
         report.wrote(out)
+
+
+@app.command()
+def captions(
+    cases: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of labelled case folders.")],
+    text_encoder: TextEncoderOption,
+    out: Annotated[
+        Path, typer.Option("--out", help="Embeddings (.safetensors) to write.", show_default=False)
+    ],
+    events: EventsOption = None,
+) -> None:
+    """Caption a cohort's scars by rule and embed the captions, for the setting 'captions' of a training."""
+    with reporting("train captions", events) as report:
+        from claimslicer.outputs import check_output
+        from claimslicer.synthesis.text import embed_captions, load_text_encoder, write_captions
+        from claimslicer.training.captions import cohort_captions
+
+        check_output(out)
+        encoder = load_text_encoder(text_encoder)
+        report.wrote(write_captions(out, embed_captions(cohort_captions(cases, report.events), encoder)))
 
 
 @app.command()

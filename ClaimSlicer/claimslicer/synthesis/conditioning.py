@@ -98,17 +98,19 @@ def _neighbours(around: Surroundings, slices: list[int], settings: GeneratorSett
     return torch.tensor([neighbour_index(len(around.scar), index) for index in slices])
 
 
-def condition_vector(texture: Texture | None, pixel_mm: float, blood: float) -> torch.Tensor:
+def condition_vector(
+    texture: Texture | None, pixel_mm: float, blood: float, text: np.ndarray | None = None
+) -> torch.Tensor:
     """Return histogram and MVO contrast of ``texture`` (absent: zeros), whether it is there, pixel and blood.
 
-    ``blood`` is the blood pool's median in remote SDs.
+    ``blood`` is the blood pool's median in remote SDs. ``text`` (d,) follows for weights that know text: a
+    caption's embedding, zeros for none.
     """
     values = np.zeros(HISTOGRAM_BINS + 2)
     if texture is not None:
         values = np.array([*texture.histogram(), texture.mvo_contrast / SCAR_WIDTH, 1.0])
-    return torch.tensor(
-        [*values, np.log(pixel_mm / 1.5), np.arcsinh(blood / SURROUNDINGS_SOFTNESS)], dtype=torch.float32
-    )
+    scales = (np.log(pixel_mm / 1.5), np.arcsinh(blood / SURROUNDINGS_SOFTNESS))
+    return torch.tensor([*values, *scales, *(() if text is None else text)], dtype=torch.float32)
 
 
 def to_network(units: np.ndarray) -> torch.Tensor:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from claimslicer.errors import ModelError, StudyError
+from claimslicer.errors import ModelError, SpecificationError, StudyError
 from claimslicer.outputs import written_whole
 from claimslicer.studies.provenance import sha256_of_file
 
@@ -154,6 +154,31 @@ def _width(encoder: TextEncoder, folder: Path) -> int:
             f"The network in '{folder}' does not read text by itself: choose a BERT-like encoder."
         ) from error
     return int(width)
+
+
+def caption_condition(
+    caption: str | None, folder: str | Path | None, encoder: str, width: int
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Return ``caption`` embedded (``width``,) by the encoder in ``folder``, and what a recipe says of it.
+
+    ``encoder`` and ``width`` are the hash of the encoder that the generator was trained with, and the length
+    of its embeddings: empty and 0 where it knows no text. Without a caption the embedding is zeros. Raises
+    :class:`SpecificationError` for a caption that can't be followed, :class:`ModelError` for another encoder.
+    """
+    if caption is None:
+        return np.zeros(width, np.float32), {}
+    if not width:
+        raise SpecificationError(
+            "The weights know no text: leave the caption out, or choose weights trained with captions."
+        )
+    if folder is None:
+        raise SpecificationError("A caption needs a text encoder: give its folder (--text-encoder).")
+    found = load_text_encoder(folder)
+    if found.sha256 != encoder:
+        raise ModelError(
+            f"The weights were trained with another text encoder, of hash {encoder[:12]}…: give that one."
+        )
+    return found.embed([caption])[0], {"caption": caption, "text_encoder_sha256": encoder}
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from claimslicer.synthesis.settings import GeneratorSettings
 _TYPES: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "str": str, "bool": bool}
 _NOT_OF_WEIGHTS = frozenset(
     ("cache", "out", "name", "data", "terms", "checkpoint_every", "validate_every", "device", "threads")
-)
+) | {"captions"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +77,8 @@ class TrainingConfig:
             if key not in values:
                 raise SpecificationError(f"The setting '{key}' is missing in '{path}'.")
             values[key] = (Path(path).parent / Path(values[key]).expanduser()).resolve()
+        if values.get("captions") and isinstance(values["captions"], str):
+            values["captions"] = str((Path(path).parent / Path(values["captions"]).expanduser()).resolve())
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -133,6 +135,10 @@ class SynthesisConfig(TrainingConfig):
     """Whether every scar counts the same in the loss. Published: false."""
     condition_dropout: float = 0.1
     """Share of samples that see no texture, so that it may be left out, and guidance can lean on it."""
+    captions: str = ""
+    """File of embedded captions, made by 'train captions', of which the weights are to know text."""
+    caption_dropout: float = 0.5
+    """Share of samples that see no caption, beside those that see no texture either."""
     halo_share: float = 0.7
     """Share of samples in which the healthy wall next to the scar is painted too."""
     gain_spread: float = 0.15
@@ -142,7 +148,7 @@ class SynthesisConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("condition_dropout", "halo_share"):
+        for name in ("condition_dropout", "caption_dropout", "halo_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SpecificationError(f"'{name}' must lie between 0 and 1.")
         for name in ("gain_spread", "blood_spread"):
@@ -151,6 +157,13 @@ class SynthesisConfig(TrainingConfig):
         for name in ("context_widths", "widths"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # YAML gives a list
         self.network()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the weights depend on: without captions, nothing about them."""
+        values = super().to_dict()
+        if not self.captions:
+            del values["caption_dropout"]
+        return values
 
     def network(self) -> GeneratorSettings:
         """Return the network's settings. Raises SpecificationError."""

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from claimslicer.outputs import written_whole
 from claimslicer.training.splits import Part, split_by_patient
 
 FORMAT_VERSION = 1
+RECIPE_FILE = "recipe.json"
+"""What a cohort's study was made from; its ``child.part`` keeps it on its parent's side of the split."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,28 @@ def case_folders(root: Path) -> dict[Path, Part]:
         folders = sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] not in "._")
     except OSError as error:
         raise StudyError(f"'{root}' can't be read as a folder: choose the one with the cases.") from error
-    parts = split_by_patient([folder.name for folder in folders])
+    inherited = {folder.name: part for folder in folders if (part := _inherited_part(folder))}
+    parts = split_by_patient([folder.name for folder in folders if folder.name not in inherited]) | inherited
     if "training" not in parts.values():
         raise StudyError(
             f"'{root}' holds no case folders: give the folder that contains Case_P001 and so on."
         )
     return {folder: parts[folder.name] for folder in folders}
+
+
+def _inherited_part(folder: Path) -> Part | None:
+    """Return the part of the patient that a cohort's synthetic study was made from, None for other folders."""
+    try:
+        part = json.loads((folder / RECIPE_FILE).read_text(encoding="utf-8"))["child"]["part"]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StudyError(
+            f"The recipe in '{folder}' is damaged: remove the folder, or make it again."
+        ) from error
+    if part not in get_args(Part):
+        raise StudyError(f"The recipe in '{folder}' names no part of the split: make the study again.")
+    return part
 
 
 def read_case_folders(root: Path, events: Events = SILENT) -> Iterator[CachedStudy]:

@@ -1,0 +1,376 @@
+"""Cohorts: settings, single studies, and whole runs on Dask that are killed, stopped and gone on with."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from claimslicer.cohorts.config import CohortConfig, Quality, Source
+from claimslicer.cohorts.make import PassedOver, StudyMaker
+from claimslicer.cohorts.plan import Job, find_parents, plan
+from claimslicer.cohorts.run import UNFINISHED, make_study
+from claimslicer.errors import SpecificationError, StudyError
+from claimslicer.evaluation.quality import QualityFilter
+from claimslicer.labels import Label, infarct_mask, myocardium_mask
+from claimslicer.smile.resample import Histogram, ScarTarget
+from claimslicer.studies import read_study, write_volume
+from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
+from claimslicer.training.cache import read_cache
+from cli_runner import Cli, run_here
+
+TIMEOUT_SECONDS = 240
+CASES = {"Case_N002": False, "Case_P001": True, "Case_P004": True, "Case_P005": True}
+"""Case and whether it has a scar. By EMIDEC's split, P004 is held back and P005 is a published test case."""
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> Path:
+    """Return a folder of small phantoms, the normal one's first slice being its base."""
+    folder = tmp_path_factory.mktemp("source") / "hospital"
+    for seed, (case, has_scar) in enumerate(CASES.items()):
+        settings = PhantomSettings(
+            seed=seed,
+            matrix=(96, 96),
+            n_slices=5,
+            slice_spacing=16.0,
+            offset_mm=(0.0, 0.0),
+            through_slice_samples=2,
+            apex_first=has_scar,
+            scar=PhantomScar(volume_ml=4.0) if has_scar else None,
+        )
+        study = make_phantom(settings).study
+        write_volume(folder / case / "Images" / f"{case}.nii.gz", study.image, study.geometry)
+        write_volume(folder / case / "Contours" / f"{case}.nii.gz", study.labels, study.geometry)
+    (folder / "Case_N002.txt").write_text("first slice : base\n")
+    return folder
+
+
+@pytest.fixture
+def config(source, tmp_path) -> CohortConfig:
+    """Return settings of a small and fast cohort."""
+    return CohortConfig(out=tmp_path / "cohort", sources=(Source(source),), steps=1, seed=3, device="cpu")
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys) -> Cli:
+    """Return a function that runs the command line here."""
+    return lambda *arguments: run_here(monkeypatch, capsys, *arguments)
+
+
+@pytest.fixture
+def torch_threads():
+    """Give torch its threads back, which a worker's task sets."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def jobs_of(config: CohortConfig) -> dict[str, Job]:
+    """Return the planned studies by name."""
+    return {job.name: job for job in plan(config, find_parents(config))}
+
+
+def test_settings_come_from_yaml(tmp_path):
+    """Relative paths start at the YAML's folder; a model that is a name stays one."""
+    (tmp_path / "weights").mkdir()
+    file = tmp_path / "cohort.yaml"
+    file.write_text(
+        "out: made\nsources: [emidec, {folder: ../other, infarcted: repaint, prefix: b-}]\ncount: 10\n"
+        "prior: {extent_scale: 9, foci: [1]}\nsteps: 4\nmodel: weights\n"
+        "quality: {pass_rate: 0.9, segmenter: emidec}\n"
+        "target: {volume_ml: {edges: [0, 10, 40], shares: [1, 3]}}\n"
+    )
+    config = CohortConfig.from_yaml(file)
+    assert config.out == tmp_path / "made"
+    assert [source.folder for source in config.sources] == [tmp_path / "emidec", tmp_path.parent / "other"]
+    assert config.prior.extent_scale == 9 and config.prior.foci == (1,)
+    assert config.model == str(tmp_path / "weights")
+    assert config.quality == Quality(pass_rate=0.9, segmenter="emidec")
+    assert config.target is not None and config.target.volume_ml.shares == (0.25, 0.75)
+    assert config.painting() == {"num_inference_steps": 4, "device": "auto"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "word"),
+    [
+        ("stepps: 3", "stepps"),
+        ("seed: -1", "seed"),
+        ("workers: 0", "workers"),
+        ("count: 2.5", "count"),
+        ("halo_mm: -1", "halo_mm"),
+        ("format: .dcm", "format"),
+        ("prior: {extent: 1}", "extent"),
+        ("prior: {pattern: round}", "pattern"),
+        ("prior: {foci: many}", "foci"),
+        ("quality: {threshold: 0.5, pass_rate: 0.9}", "threshold"),
+        ("quality: {threshold: 2}", "quality"),
+        ("target: {ml: 3}", "target"),
+        ("sources: emidec", "list"),
+        ("sources: []", "source"),
+        ("sources: [{draws: 2}]", "folder"),
+        ("sources: [{folder: a, infarcted: heal}]", "infarcted"),
+        ("sources: [{folder: a, parts: [test]}]", "parts"),
+        ("sources: [{folder: a, prefix: a/b}]", "prefix"),
+        ("sources: [{folder: a, draws: 2}]\ncount: 3", "draws"),
+        ("out: 3", "path"),
+    ],
+)
+def test_wrong_settings_are_refused(tmp_path, cli, lines, word):
+    """Exit code 2, a sentence that names the setting, and no folder made."""
+    given = "" if lines.startswith("sources") else "sources: [emidec]\n"
+    given += "" if lines.startswith("out") else "out: made\n"
+    (tmp_path / "cohort.yaml").write_text(given + lines)
+    outcome = cli("cohort", tmp_path / "cohort.yaml")
+    assert outcome.code == 2 and word in outcome.err and outcome.err.count("\n") == 1, outcome
+    assert not (tmp_path / "made").exists()
+
+
+def test_the_plan_holds_back_test_patients(config, source, tmp_path):
+    """Only the asked parts take part; numbers count up within a heart, whether by draws or in all."""
+    assert {job.parent.name for job in jobs_of(config).values()} == {"Case_N002", "Case_P001"}
+    both = replace(config, sources=(Source(source, draws=2, parts=("training", "validation")),))
+    names = set(jobs_of(both))
+    assert len(names) == 6 and "Case_P004-synthetic-00001" in names
+    assert not any("P005" in name for name in names)
+    assert set(jobs_of(replace(config, count=3))) == {
+        "Case_N002-synthetic-00000",
+        "Case_N002-synthetic-00001",
+        "Case_P001-synthetic-00000",
+    }
+    healthy = find_parents(replace(config, sources=(Source(source, infarcted="skip"),)))
+    assert [parent.name for parent in healthy] == ["Case_N002"]
+    with pytest.raises(SpecificationError, match="prefix"):
+        find_parents(replace(config, sources=(Source(source), Source(source))))
+    (source / "Case_X").mkdir()
+    try:
+        with pytest.raises(StudyError, match="Case_X"):
+            find_parents(config)
+    finally:
+        (source / "Case_X").rmdir()
+
+
+def test_a_study_depends_on_seed_heart_and_number_alone(config, source):
+    """Another count, more sources or studies made before don't change one; another number or seed does."""
+    job = jobs_of(replace(config, count=4))["Case_N002-synthetic-00001"]
+    other = jobs_of(replace(config, count=4))["Case_N002-synthetic-00000"]
+    heart, child = StudyMaker(config).make(job)
+    later = StudyMaker(replace(config, count=9, workers=7))
+    _, before = later.make(other)
+    _, again = later.make(job)
+    assert np.array_equal(child.image, again.image) and child.recipe == again.recipe
+    assert not np.array_equal(child.scar, before.scar)
+    _, reseeded = StudyMaker(replace(config, seed=4)).make(job)
+    assert not np.array_equal(child.scar, reseeded.scar)
+    changed = child.image != heart.study.image
+    assert changed.any() and not np.any(changed & (child.scar == 0))
+
+
+def test_what_becomes_of_an_infarct(config, source):
+    """A heart with infarct keeps it and gets another, or has its own painted anew."""
+    job = jobs_of(config)["Case_P001-synthetic-00000"]
+    heart, added = StudyMaker(config).make(job)
+    old, new = infarct_mask(heart.labels), infarct_mask(added.labels)
+    assert np.all(new[old]) and new.sum() > old.sum()
+    assert np.array_equal(added.image[old], heart.study.image[old])
+    again = replace(config, sources=(Source(source, infarcted="repaint"),))
+    job = jobs_of(again)["Case_P001-synthetic-00000"]
+    heart, repainted = StudyMaker(again).make(job)
+    assert np.array_equal(repainted.labels, heart.labels)
+    assert np.mean(repainted.image[old] != heart.study.image[old]) > 0.5
+    assert repainted.recipe["smile"] is None
+
+
+def test_a_target_shapes_the_draw(config):
+    """Scars are as large as the target says, on the heart that they are drawn for."""
+    aimed = replace(config, count=60, target=ScarTarget(volume_ml=Histogram((0, 4, 8), (1, 3))))
+    maker = StudyMaker(aimed)
+    jobs = [job for job in jobs_of(aimed).values() if job.parent.name == "Case_N002"]
+    heart = maker._heart(jobs[0].parent.folder)
+    asked = [
+        maker._draw(job.parent, heart, np.random.default_rng([job.number])).volume_ml
+        for job in jobs
+        for _ in range(4)
+    ]
+    assert max(asked) <= 8
+    assert np.mean(np.array(asked) >= 4) == pytest.approx(0.75, abs=0.12)
+
+
+def test_bad_studies_are_drawn_again_then_passed_over(config, monkeypatch):
+    """The filter's verdict decides; each attempt is another draw."""
+    seen = []
+
+    def judge(study, labels, segmenter, device):
+        seen.append(int(infarct_mask(labels).sum()))
+        return 0.4 if len(seen) < 3 else 0.8
+
+    monkeypatch.setattr("claimslicer.cohorts.make.infarct_dice", judge)
+    strict = replace(config, quality=Quality(threshold=0.5), attempts=3)
+    job = jobs_of(strict)["Case_N002-synthetic-00000"]
+    _, child = StudyMaker(strict, QualityFilter(0.5)).make(job)
+    assert child.recipe["child"]["attempt"] == 2 and len(set(seen)) > 1
+    with pytest.raises(PassedOver, match="1 attempt"):
+        seen.clear()
+        StudyMaker(replace(strict, attempts=1), QualityFilter(0.5)).make(job)
+
+
+def test_a_case_is_readable_marked_and_on_its_parents_side(config, source, cli, tmp_path, torch_threads):
+    """A written study reads as its parent does, says what it is, and goes to its parent's part in a cache."""
+    both = replace(config, sources=(Source(source, parts=("training", "validation")),))
+    config.out.mkdir()
+    for job in jobs_of(both).values():
+        if job.parent.name != "Case_P001":
+            assert make_study(both, None, "key", job) is None
+    assert not list(config.out.glob(f"{UNFINISHED}/*"))
+    parent = read_study(source / "Case_N002")
+    case = config.out / "Case_N002-synthetic-00000"
+    study = read_study(case)
+    assert study.synthetic and study.geometry.is_close(parent.geometry, 1e-3)
+    assert study.image.dtype == parent.image.dtype and study.apex_first is False
+    scar = read_study(case / "Scar" / f"{case.name}.nii.gz")
+    assert scar.synthetic
+    assert np.array_equal(infarct_mask(study.labels), scar.image > 0)
+    assert np.array_equal(myocardium_mask(study.labels), myocardium_mask(parent.labels))
+    assert np.array_equal(study.labels == Label.RIGHT_VENTRICLE, parent.labels == Label.RIGHT_VENTRICLE)
+    recipe = json.loads((case / "recipe.json").read_text(encoding="utf-8"))
+    assert recipe["synthetic"] is True and recipe["child"]["parent"] == "Case_N002"
+    assert cli("train", "cache", config.out, "--out", tmp_path / "cache.npz").code == 0
+    parts = {study.name: study.part for study in read_cache(tmp_path / "cache.npz").studies}
+    assert parts == {"Case_N002-synthetic-00000": "training", "Case_P004-synthetic-00000": "validation"}
+
+
+def start(config: Path, log: Path) -> subprocess.Popen:
+    """Start ``claim-slicer cohort`` in a process of its own."""
+    with log.open("w") as stream:
+        return subprocess.Popen(
+            [sys.executable, "-m", "claimslicer", "cohort", str(config), "--events", "-"],
+            stdout=subprocess.PIPE,
+            stderr=stream,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+        )
+
+
+def interrupt(running: subprocess.Popen) -> None:
+    """Press Ctrl-C: a terminal sends it to the command and to its workers alike."""
+    if os.name == "posix":
+        os.killpg(running.pid, signal.SIGINT)
+    else:
+        running.terminate()
+
+
+def wait_for_study(running: subprocess.Popen) -> None:
+    """Wait until a study was made."""
+    for line in running.stdout:
+        if json.loads(line).get("study"):
+            return
+    raise AssertionError("it ended before a study was made")
+
+
+def workers_of(running: subprocess.Popen) -> list[psutil.Process]:
+    """Return the Dask workers of a command."""
+    children = psutil.Process(running.pid).children(recursive=True)
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+
+def whole_studies(out: Path) -> dict[str, np.ndarray]:
+    """Read every study in ``out``, each of which must be whole; return the images."""
+    assert not (out / UNFINISHED).exists()
+    folders = [folder for folder in out.iterdir() if folder.is_dir()]
+    for folder in folders:
+        assert (folder / "recipe.json").is_file() and read_study(folder).labels is not None
+    return {folder.name: read_study(folder).image for folder in folders}
+
+
+def test_killed_stopped_and_gone_on_with(source, tmp_path, cli, torch_threads):
+    """A killed worker loses nothing, an interrupt leaves whole studies, and a cluster makes the rest."""
+    pytest.importorskip("distributed")
+    file, out, log = tmp_path / "cohort.yaml", tmp_path / "cohort", tmp_path / "stderr.txt"
+    settings = f"out: cohort\nsources: ['{source.as_posix()}']\nsteps: 1\nseed: 3\ndevice: cpu\n"
+
+    file.write_text(settings + "count: 8\n")
+    with start(file, log) as running:
+        wait_for_study(running)
+        workers = workers_of(running)
+        assert len(workers) == 2
+        for process in [psutil.Process(running.pid), *workers]:
+            listening = [c.laddr.ip for c in process.net_connections() if c.status == psutil.CONN_LISTEN]
+            assert set(listening) <= {"127.0.0.1"}
+        workers[0].kill()
+        running.communicate(timeout=TIMEOUT_SECONDS)
+    assert running.returncode == 0, log.read_text()
+    first = whole_studies(out)
+    assert len(first) == 8
+    config = CohortConfig.from_yaml(file)
+    for name, job in jobs_of(config).items():
+        if job.number == 1:
+            assert np.array_equal(StudyMaker(config).make(job)[1].image, first[name])
+
+    file.write_text(settings + "count: 100\n")
+    with start(file, log) as running:
+        wait_for_study(running)
+        interrupt(running)
+        running.communicate(timeout=TIMEOUT_SECONDS)
+    assert running.returncode == 130, log.read_text()
+    assert log.read_text().splitlines()[-1].startswith("Stopped") and "Traceback" not in log.read_text()
+    some = whole_studies(out)
+    assert 8 < len(some) < 100
+    assert all(np.array_equal(some[name], image) for name, image in first.items())
+
+    _go_on_with_a_cluster(file, settings, out, some, cli)
+
+
+def _go_on_with_a_cluster(file: Path, settings: str, out: Path, some: dict, cli: Cli) -> None:
+    from distributed import LocalCluster
+
+    total = len(some) + 4
+    made_before = {folder: folder.stat().st_mtime_ns for folder in out.iterdir() if folder.is_dir()}
+    file.write_text(settings + f"count: {total}\nworkers: 5\n")
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None
+    ) as cluster:
+        outcome = cli("cohort", file, "--scheduler", cluster.scheduler_address)
+    assert outcome.code == 0, outcome
+    assert "Network" in outcome.out
+    assert {folder: folder.stat().st_mtime_ns for folder in made_before} == made_before
+    names = set(jobs_of(CohortConfig.from_yaml(file)))
+    assert names <= set(whole_studies(out)) and names - set(some)
+    with (out / "studies.csv").open(encoding="utf-8") as stream:
+        assert {row["name"] for row in csv.DictReader(stream)} == {
+            f.name for f in out.iterdir() if f.is_dir()
+        }
+
+    begun = time.monotonic()
+    again = cli("cohort", file)
+    assert again.code == 0 and f"0 synthetic studies made, {total} were there" in again.out
+    assert time.monotonic() - begun < 5, "nothing is missing, so no worker is started"
+    file.write_text(settings.replace("seed: 3", "seed: 4") + "count: 5\n")
+    refused = cli("cohort", file)
+    assert refused.code == 2 and "another seed" in refused.err
+
+
+def test_places_and_addresses_that_cannot_be_used(source, tmp_path, cli, monkeypatch):
+    """A folder with other things, one inside the source, and a scheduler that isn't there are refused."""
+    file = tmp_path / "cohort.yaml"
+    settings = f"sources: ['{source.as_posix()}']\nsteps: 1\n"
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letter.txt").write_text("dear patient")
+    file.write_text(settings + "out: full\n")
+    assert "other files" in cli("cohort", file).err
+    file.write_text(settings + f"out: '{(source / 'made').as_posix()}'\n")
+    assert "outside" in cli("cohort", file).err
+    assert not (source / "made").exists()
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("claimslicer.cohorts.cluster.PATIENCE_SECONDS", 0.5)
+    file.write_text(settings + "out: made\n")
+    outcome = cli("cohort", file, "--scheduler", "tcp://127.0.0.1:9")
+    assert outcome.code == 2 and "127.0.0.1:9" in outcome.err

@@ -8,8 +8,9 @@ from claimslicer.errors import ModelError, SpecificationError, StudyError
 from claimslicer.labels import Label, ScarLabel, infarct_mask, myocardium_mask
 from claimslicer.studies.geometry import Geometry
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
-from claimslicer.synthesis import synthesize
+from claimslicer.synthesis import synthesize, synthesize_variants
 from claimslicer.synthesis.normalisation import remote_scale
+from claimslicer.synthesis.texture import Texture, edge_step
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,51 @@ def test_slices_read_from_the_base_give_as_good_a_scar(heart):
     assert np.median(flipped[core]) == pytest.approx(np.median(straight[core]), rel=0.2)
 
 
+def test_variants_are_those_of_their_seeds(heart):
+    variants = synthesize_variants(*heart, seeds=[5, 9], num_inference_steps=2)
+    for seed, variant in zip((5, 9), variants, strict=True):
+        alone = synthesize(*heart, seed=seed, num_inference_steps=2)
+        np.testing.assert_array_equal(variant.image, alone.image)
+        assert variant.recipe == alone.recipe
+
+
+def test_a_halo_softens_the_edge_and_stays_in_the_healthy_wall_beside_the_scar(heart):
+    study, labels, scar = heart
+    hard, soft = (
+        synthesize(study, labels, scar, texture="medium", halo_mm=mm, num_inference_steps=4).image
+        for mm in (0.0, 3.0)
+    )
+    scale = remote_scale(study.image, labels, away_from=scar > 0)
+    new = np.where(scar > 0, Label.INFARCT, labels)
+    assert edge_step(scale.forward(soft), new) < edge_step(scale.forward(hard), new) - 0.3
+    touched = (soft != study.image) & (scar == ScarLabel.NONE)
+    assert touched.any()
+    assert (labels[touched] == Label.MYOCARDIUM).all()
+    spacing = np.array(study.geometry.spacing[1::-1])
+    for z in np.flatnonzero(touched.any((1, 2))):
+        inside = np.argwhere(scar[z] > 0) * spacing
+        for voxel in np.argwhere(touched[z]) * spacing:
+            assert np.hypot(*(inside - voxel).T).min() <= 3.0
+
+
+def test_the_grey_levels_asked_for_are_those_in_the_image(heart):
+    study, labels, scar = heart
+    texture = Texture(np.linspace(1, 7, 33), -2.0, 0.5)
+    image = synthesize(study, labels, scar, texture=texture, num_inference_steps=2).image
+    units = remote_scale(study.image, labels, away_from=scar > 0).forward(image)
+    bright, dark = units[scar == ScarLabel.SCAR], units[scar == ScarLabel.MVO]
+    np.testing.assert_allclose(np.quantile(bright, (0.1, 0.5, 0.9)), (1.6, 4.0, 6.4), atol=0.15)
+    assert dark.mean() - bright.mean() == pytest.approx(-2.0, abs=0.1)
+
+
+def test_the_published_sampler_and_guidance_run(heart):
+    plain = synthesize(*heart, num_inference_steps=3).image
+    assert (synthesize(*heart, num_inference_steps=3, guidance=3.0).image != plain).any()
+    result = synthesize(*heart, sampler="repaint", num_inference_steps=6, jumps=(2, 2))
+    assert result.recipe["settings"]["jumps"] == [2, 2]
+    assert (result.image != plain).any()
+
+
 def test_existing_scar_stays_as_it_is(heart):
     study, labels, scar = heart
     old = labels.copy()
@@ -129,6 +175,12 @@ def test_what_cannot_be_painted_is_refused(heart):
         synthesize(study, np.where(labels == Label.CAVITY, 0, labels), scar)
     with pytest.raises(SpecificationError, match="sampler"):
         synthesize(study, labels, scar, sampler="magic")  # type: ignore[arg-type]
+    with pytest.raises(SpecificationError, match="jumps"):
+        synthesize(study, labels, scar, jumps=(2, 2))
+    with pytest.raises(SpecificationError, match="halo"):
+        synthesize(study, labels, scar, halo_mm=-1.0)
+    with pytest.raises(SpecificationError, match="guidance"):
+        synthesize(study, labels, scar, guidance=-1.0)
     with pytest.raises(ModelError, match="device"):
         synthesize(study, labels, scar, device="cuda:17")
 

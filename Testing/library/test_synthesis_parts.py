@@ -1,14 +1,24 @@
-"""Normalisation, texture and diffusion against what is known of them."""
+"""Normalisation, conditioning, diffusion and the network against what is known of them."""
 
 import numpy as np
 import pytest
 import torch
 from claimslicer.errors import SpecificationError, StudyError
 from claimslicer.labels import Label
-from claimslicer.synthesis.conditioning import from_network, surroundings, to_network
-from claimslicer.synthesis.diffusion import add_noise, clean_from_velocity, masked_loss, velocity
+from claimslicer.synthesis.conditioning import (
+    condition_vector,
+    context_input,
+    from_network,
+    halo_mask,
+    noisy_input,
+    surroundings,
+    to_network,
+)
+from claimslicer.synthesis.denoising import slice_denoiser
+from claimslicer.synthesis.diffusion import add_noise, clean_estimate, masked_loss, training_target
+from claimslicer.synthesis.network import CONDITION_VALUES, CONTEXT_CHANNELS, Generator
 from claimslicer.synthesis.normalisation import remote_mask, remote_scale
-from claimslicer.synthesis.texture import TextureBank, texture_histogram
+from claimslicer.synthesis.settings import GeneratorSettings
 
 
 def ring_labels() -> np.ndarray:
@@ -54,43 +64,156 @@ def test_a_flat_image_is_refused():
         remote_scale(np.full((3, 60, 60), 9.0), ring_labels())
 
 
-def test_surroundings_hold_nothing_of_the_scar():
+def test_a_scar_to_come_is_avoided_unless_too_little_wall_is_left():
+    labels, rng = ring_labels(), np.random.default_rng(0)
+    labels[labels == Label.INFARCT] = Label.MYOCARDIUM
+    image = np.where(np.indices(labels.shape)[2] > 30, 80.0, 50.0) + rng.normal(0, 3, labels.shape)
+    right = np.indices(labels.shape)[2] > 30
+    assert remote_scale(image, labels, away_from=right).mean == pytest.approx(50, abs=1)
+    assert remote_scale(image, labels).mean == pytest.approx(65, abs=4)
+    everywhere = np.ones(labels.shape, bool)
+    assert remote_scale(image, labels, away_from=everywhere) == remote_scale(image, labels)
+
+
+def scar_of(labels: np.ndarray) -> np.ndarray:
+    return (labels == Label.INFARCT).astype(np.uint8)
+
+
+def test_surroundings_hold_nothing_of_what_is_painted():
     labels = ring_labels()
-    scar = (labels == Label.INFARCT).astype(np.uint8)
-    bright = np.where(scar > 0, 1e6, 1.0)
-    dark = np.where(scar > 0, -1e6, 1.0)
-    assert torch.equal(surroundings(bright, labels, scar).clean, surroundings(dark, labels, scar).clean)
+    scar = scar_of(labels)
+    halo = halo_mask(labels, scar, (1.5, 1.5), 3.0)
+    assert halo.any()
+    inside = (scar > 0) | halo
+    bright, dark = np.where(inside, 1e6, 1.0), np.where(inside, -1e6, 1.0)
+    one, other = (surroundings(units, labels, scar, halo) for units in (bright, dark))
+    assert torch.equal(one.clean, other.clean)
+    assert torch.equal(one.paint > 0, torch.from_numpy(inside))
 
 
-def test_velocity_and_clean_image_belong_together():
-    clean, noise, time = torch.randn(5, 4, 4), torch.randn(5, 4, 4), torch.rand(5)
+@pytest.mark.parametrize("spacing", [(1.5, 1.5), (1.0, 2.0), (0.7, 0.7)])
+def test_the_halo_is_healthy_wall_so_many_mm_from_the_scar(spacing):
+    labels = ring_labels()
+    scar = scar_of(labels)
+    halo = halo_mask(labels, scar, spacing, 3.0)
+    assert (labels[halo] == Label.MYOCARDIUM).all()
+    scars, wall = np.argwhere(scar[1]) * spacing, np.argwhere(labels[1] == Label.MYOCARDIUM)
+    nearest = np.array([np.hypot(*(scars - voxel * spacing).T).min() for voxel in wall])
+    np.testing.assert_array_equal(halo[1][tuple(wall.T)], nearest <= 3.0)
+    assert not halo_mask(labels, scar, spacing, 0.0).any()
+
+
+@pytest.mark.parametrize("prediction", ["velocity", "noise"])
+def test_target_and_clean_image_belong_together(prediction):
+    clean, noise, time = torch.randn(5, 4, 4), torch.randn(5, 4, 4), 0.9 * torch.rand(5)
     noisy = add_noise(clean, noise, time)
-    torch.testing.assert_close(clean_from_velocity(noisy, velocity(clean, noise, time), time), clean)
+    target = training_target(prediction, clean, noise, time)
+    torch.testing.assert_close(clean_estimate(prediction, noisy, target, time), clean, atol=1e-4, rtol=1e-4)
 
 
-def test_each_scar_counts_the_same_whatever_its_size():
+def test_each_scar_counts_the_same_whatever_its_size_unless_unbalanced():
     mask = torch.zeros(2, 8, 8)
     mask[0, :1, :2], mask[1] = 1, 1
     error = torch.zeros(2, 8, 8)
     error[0] = 1
-    assert masked_loss(error, torch.zeros_like(error), mask) == 0.5
+    nothing = torch.zeros_like(error)
+    assert masked_loss(error, nothing, mask) == 0.5
+    assert masked_loss(error, nothing, mask, balanced=False) == pytest.approx(2 / 66)
     error[:, 4:] += 100 * (1 - mask[:, 4:])
-    assert masked_loss(error, torch.zeros_like(error), mask) == 0.5
+    assert masked_loss(error, nothing, mask) == 0.5
 
 
-def bank() -> TextureBank:
-    medians = np.linspace(1, 9, 20)
-    return TextureBank(np.stack([texture_histogram(np.full(5, m)) for m in medians]), medians, medians * 0.8)
+def a_generator(**settings) -> Generator:
+    """A small network whose every weight counts: fresh ones end their blocks in zeros."""
+    torch.manual_seed(0)
+    network = Generator(GeneratorSettings(context_widths=(8, 8, 8), widths=(8, 8, 8), **settings)).eval()
+    with torch.no_grad():
+        for value in network.parameters():
+            value.normal_(0, 0.2)
+    return network.requires_grad_(False)
 
 
-def test_textures_are_chosen_by_name_by_value_and_by_likeness():
-    rng = np.random.default_rng(0)
-    faint, bright = (bank().choose(name, 3.0, rng).argmax() for name in ("faint", "bright"))
-    assert faint < bright
-    assert bank().choose("5", 3.0, rng).argmax() == bank().choose(5.0, 3.0, rng).argmax()
-    dark, light = (
-        np.mean([bank().choose(None, blood, rng).argmax() for _ in range(50)]) for blood in (0.8, 7.0)
+def painted_ring():
+    labels = ring_labels()
+    units = np.random.default_rng(0).normal(0, 1, labels.shape).astype(np.float32)
+    scar = scar_of(labels)
+    return units, surroundings(units, labels, scar, np.zeros(labels.shape, bool))
+
+
+def test_variants_share_the_context_and_come_out_as_alone():
+    _, around = painted_ring()
+    network, noise = a_generator(), torch.randn(2, *around.scar.shape)
+    conditions = torch.rand(2, CONDITION_VALUES)
+    together = slice_denoiser(network, torch.device("cpu"), around, conditions)(noise, 0.5)
+    for index in range(2):
+        one = slice(index, index + 1)
+        alone = slice_denoiser(network, torch.device("cpu"), around, conditions[one])(noise[one], 0.5)
+        assert torch.equal(together[one], alone)
+
+
+def test_guidance_of_one_is_none_and_more_goes_further_the_same_way():
+    _, around = painted_ring()
+    network, noise = a_generator(), torch.randn(1, *around.scar.shape)
+    with_it, without = torch.rand(1, CONDITION_VALUES), torch.zeros(CONDITION_VALUES)
+
+    def at(guidance: float) -> torch.Tensor:
+        denoise = slice_denoiser(
+            network, torch.device("cpu"), around, with_it, without=without, guidance=guidance
+        )
+        return denoise(noise, 0.5)
+
+    plain = slice_denoiser(network, torch.device("cpu"), around, with_it)(noise, 0.5)
+    assert torch.equal(at(1.0), plain)
+    torch.testing.assert_close(at(2.0) - at(1.0), at(1.0) - at(0.0), atol=1e-4, rtol=1e-3)
+    assert (at(2.0) != plain).any()
+
+
+def test_the_settings_take_away_what_the_published_network_does_not_see():
+    _, around = painted_ring()
+    noisy = torch.randn(around.scar.shape)
+    full, blind, flat = (
+        GeneratorSettings(**one) for one in ({}, {"surroundings": False}, {"neighbours": False})
     )
-    assert dark + 2 < light
-    with pytest.raises(SpecificationError, match="faint, medium, bright"):
-        bank().choose("sparkling", 3.0, rng)
+    assert context_input(around, [1], full).shape == (1, CONTEXT_CHANNELS, 60, 60)
+    assert context_input(around, [1], full)[0, :3].any()
+    assert not context_input(around, [1], blind)[0, :3].any()
+    assert not noisy_input(noisy, around, [1], full)[0][around.paint == 0].any()
+    assert torch.equal(noisy_input(noisy, around, [1], blind)[0], noisy)
+    assert torch.equal(noisy_input(noisy, around, [1], flat)[0, 0], noisy[1] * around.paint[1])
+
+
+def test_a_network_blind_to_its_surroundings_gets_them_pasted_at_each_step():
+    units, around = painted_ring()
+    network, known = a_generator(surroundings=False), to_network(units)
+    seen = []
+    network.denoise.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].clone()))
+    denoise = slice_denoiser(
+        network,
+        torch.device("cpu"),
+        around,
+        torch.zeros(1, CONDITION_VALUES),
+        known=known,
+        generator=torch.Generator().manual_seed(0),
+    )
+    clean = denoise(torch.full((1, *around.scar.shape), 50.0), 0.01)
+    outside = around.paint == 0
+    torch.testing.assert_close(clean[0][outside], known[outside])
+    assert (seen[0][:, 1][outside] - known[outside]).abs().max() < 0.2
+    assert (seen[0][:, 1][~outside] == 50.0).all()
+
+
+def test_settings_survive_json_and_wrong_ones_are_refused():
+    settings = GeneratorSettings(prediction="noise", neighbours=False)
+    assert GeneratorSettings.from_dict(settings.to_dict()) == settings
+    with pytest.raises(TypeError, match="widths"):
+        GeneratorSettings.from_dict({"embedding": 4})
+    with pytest.raises(SpecificationError, match="prediction"):
+        GeneratorSettings(prediction="image")  # type: ignore[arg-type]
+    with pytest.raises(SpecificationError, match="widths"):
+        GeneratorSettings(widths=(8, 8))
+
+
+def test_no_texture_is_all_zeros_and_says_so():
+    absent = condition_vector(None, 1.5, 0.0)
+    assert absent.shape == (CONDITION_VALUES,)
+    assert not absent.any()

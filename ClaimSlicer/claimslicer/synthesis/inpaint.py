@@ -30,6 +30,7 @@ from claimslicer.synthesis.matching import Border, match_texture
 from claimslicer.synthesis.model import GeneratorModel, load_generator
 from claimslicer.synthesis.normalisation import RemoteScale, remote_scale
 from claimslicer.synthesis.samplers import Jumps, SamplerName, check_sampling, network_evaluations, sample
+from claimslicer.synthesis.text import caption_condition
 from claimslicer.synthesis.texture import Texture
 
 NATIVE_PIXELS_MM = (1.1, 2.2)
@@ -86,6 +87,8 @@ def synthesize_variants(
     jumps: Jumps = 1,
     texture: str | float | Texture | None = None,
     guidance: float = 1.0,
+    caption: str | None = None,
+    text_encoder: str | Path | None = None,
     halo_mm: float = 0.0,
     intensity: np.ndarray | None = None,
     repaint_existing: bool = False,
@@ -100,7 +103,9 @@ def synthesize_variants(
     the scar, as real scars blush into it; with 0, voxels outside the mask stay bit for bit.
     ``intensity`` (0–1, same shape) makes a border zone inside the mask: how much of the painted scar shows,
     the rest being the study's own grey level. ``sampler``, ``num_inference_steps`` and ``jumps`` are those of
-    :func:`claimslicer.synthesis.samplers.sample`; ``guidance`` other than 1 strengthens the texture.
+    :func:`claimslicer.synthesis.samplers.sample`; ``guidance`` other than 1 strengthens texture and
+    caption. ``caption`` (as :func:`claimslicer.smile.caption.caption` writes one) is for weights that know
+    text, ``text_encoder`` the folder of the encoder that they were trained with.
     The same arguments give the same images, a variant the same as alone.
 
     Raises:
@@ -112,13 +117,15 @@ def synthesize_variants(
     _check(study, labels, scar, intensity, halo_mm)
     scar = scar if repaint_existing else _new_scar(labels, scar)
     generator = load_generator(model, device)
+    features = generator.settings.text_features
+    text, told = caption_condition(caption, text_encoder, generator.text_encoder, features)
     scale = remote_scale(study.image, labels, away_from=scar != ScarLabel.NONE)
     spacing = (study.geometry.spacing[1], study.geometry.spacing[0])
     halo = halo_mask(labels, scar, spacing, halo_mm)
     blood = float(np.median(scale.forward(study.image[labels == Label.CAVITY])))
     textures = [generator.bank.choose(texture, blood, np.random.default_rng([seed, 0])) for seed in seeds]
     canvas = _Canvas.of(study, labels, scar, halo, scale, generator.settings.divisor)
-    painted = _paint(generator, canvas, blood, textures, sampling, seeds, events)
+    painted = _paint(generator, canvas, blood, textures, text, sampling, seeds, events)
     settings = {
         "sampler": sampler,
         "num_inference_steps": num_inference_steps,
@@ -130,6 +137,7 @@ def synthesize_variants(
         "remote_mean": scale.mean,
         "remote_sd": scale.sd,
         "remote_region": scale.region,
+        **told,
     }
     masks: dict[str, Any] = {"scar": scar} if intensity is None else {"scar": scar, "intensity": intensity}
     recipe = make_recipe("synthesize", study, settings, weights=generator.weights, **masks)
@@ -210,6 +218,7 @@ def _paint(
     canvas: _Canvas,
     blood: float,
     textures: list[Texture],
+    text: np.ndarray,
     sampling: _Sampling,
     seeds: Sequence[int],
     events: Events,
@@ -219,7 +228,7 @@ def _paint(
     parts = (canvas.units[part], canvas.labels[part], canvas.scar[part], canvas.halo[part])
     around = surroundings(*parts).cut(grid)
     shown = textures if generator.settings.histogram else [None] * len(textures)
-    conditions = torch.stack([condition_vector(texture, grid.pixel_mm, blood) for texture in shown])
+    conditions = torch.stack([condition_vector(texture, grid.pixel_mm, blood, text) for texture in shown])
     noise = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
     start = torch.stack([torch.randn(around.scar.shape, generator=source) for source in noise])
     count = itertools.count(1)
@@ -234,7 +243,7 @@ def _paint(
             generator.device,
             around,
             conditions,
-            without=condition_vector(None, grid.pixel_mm, blood),
+            without=condition_vector(None, grid.pixel_mm, blood, np.zeros_like(text)),
             guidance=sampling.guidance,
             known=to_network(grid.sample(torch.from_numpy(canvas.units[part])).numpy()),
             generator=noise[0],

@@ -49,5 +49,5 @@ clean:
 	@touch $@
 
 .venv/.development: .venv/.python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dicom,text,dask,test,lint,slicer]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dicom,text,dask,nnunet,test,lint,slicer]"
 	@touch $@ .venv/.program

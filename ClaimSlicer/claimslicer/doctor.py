@@ -52,7 +52,7 @@ NEEDED = (
 )
 OPTIONAL = (
     Package("pydicom", "pydicom", "3.0", "DICOM folders"),
-    Package("nnunetv2", "nnunetv2", "2.5", "nnU-Net"),
+    Package("nnunetv2", "nnunetv2", "2.8", "nnU-Net"),
     Package("dask", "dask", "2024.5", "cohorts on clusters"),
 )
 

@@ -20,9 +20,12 @@ import typer
 from claimslicer import __version__
 from claimslicer.cli import (
     anatomy,
+    cohort,
     demo,
     doctor,
+    evaluate,
     models,
+    nnunet,
     quantify,
     segment,
     smile,
@@ -45,8 +48,11 @@ app.command("smile")(smile.smile)
 app.command("synthesize")(synthesize.synthesize)
 app.command("segment")(segment.segment)
 app.command("quantify")(quantify.quantify)
+app.command("cohort")(cohort.cohort)
 app.add_typer(train.app, name="train")
+app.add_typer(nnunet.app, name="nnunet")
 app.add_typer(models.app, name="models")
+app.command("evaluate")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
 
 

@@ -31,6 +31,8 @@ bench: .venv/.development ## figures on the real studies in CLAIM_DATA; tables a
 	$(BENCH)/quantification_emidec.py $(CLAIM_DATA)/emidec
 	$(BENCH)/segmentation_accuracy.py --data $(CLAIM_DATA)/emidec --out build/bench/segmentation
 	$(BENCH)/synthesis_realism.py --data $(CLAIM_DATA)/emidec --out build/bench/synthesis
+	$(BENCH)/synthesis_cost.py --data $(CLAIM_DATA)/emidec
+	$(BENCH)/synthesis_curves.py --data $(CLAIM_DATA)/emidec --out build/bench/synthesis
 
 clean:
 	rm -rf .venv build dist claim-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov

@@ -35,6 +35,12 @@ class OutputError(ClaimError):
     """A result can't be written where it was asked for."""
 
 
+class NotReproduced(ClaimError):
+    """A result that was made again differs from the stored one."""
+
+    exit_code = 1
+
+
 class Cancelled(ClaimError):
     """The user stopped the work."""
 

@@ -27,6 +27,7 @@ from claimslicer.cli import (
     models,
     nnunet,
     quantify,
+    reproduce,
     segment,
     smile,
     synthesize,
@@ -49,6 +50,7 @@ app.command("synthesize")(synthesize.synthesize)
 app.command("segment")(segment.segment)
 app.command("quantify")(quantify.quantify)
 app.command("cohort")(cohort.cohort)
+app.command("reproduce")(reproduce.reproduce)
 app.add_typer(train.app, name="train")
 app.add_typer(nnunet.app, name="nnunet")
 app.add_typer(models.app, name="models")

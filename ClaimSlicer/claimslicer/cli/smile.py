@@ -140,7 +140,7 @@ def smile(
             asked = _with_fields(_specification_in_words(caption, frame), given)
         existing = scar_of_labels(label_map)
         asked = asked or _drawn_specification(frame, existing, given)
-        _make(report, asked, scan, frame, existing, out, intensity, inputs)
+        _make(report, asked, scan, frame, existing, out, intensity, inputs, place)
 
 
 def _make(
@@ -152,6 +152,7 @@ def _make(
     out: Path,
     intensity: Path | None,
     inputs: list[Path],
+    place: FrameOptions,
 ) -> None:
     """Make the mask beside ``existing`` scar, write it and say what it is."""
     from claimslicer.smile import generate_scar
@@ -161,7 +162,7 @@ def _make(
     files = check_volume_outputs(out, intensity, inputs=inputs, synthetic=study.synthetic)
     scar = generate_scar(spec, frame, existing=existing)
     sentence = caption(scar.labels * scar.added, frame, scar.intensity * scar.added)
-    recipe = make_recipe("smile", study, spec.to_dict(), seed=spec.seed, caption=sentence)
+    recipe = make_recipe("smile", study, spec.to_dict(), seed=spec.seed, caption=sentence, frame=place)
     marks: dict[str, Any] = {"recipe": recipe, "synthetic": study.synthetic, "inputs": inputs}
     with all_or_none(files):
         written = [write_volume(out, scar.labels * scar.added, study.geometry, **marks)]

@@ -152,11 +152,15 @@ class StudyMaker:
         return self._quality.passes(infarct_dice(painted, child.labels, segmenter, self._config.device))
 
 
-def read_heart(folder: Path, labels: Path | None = None) -> Heart:
+def read_heart(folder: Path) -> Heart:
     """Read a labelled study and lay its frame. Raises StudyError or AnatomyError."""
-    study = read_study(folder, labels)
+    return heart_of(read_study(folder))
+
+
+def heart_of(study: Study) -> Heart:
+    """Lay the frame of a study that has labels. Raises StudyError or AnatomyError."""
     if study.labels is None:
-        raise StudyError(f"{folder} comes without labels: label it first.")
+        raise StudyError(f"{study.name} comes without labels: label it first.")
     frame = build_frame(study.labels, study.geometry, image=study.image, apex_first=study.apex_first)
     return Heart(study, study.labels, frame, scar_of_labels(study.labels))
 

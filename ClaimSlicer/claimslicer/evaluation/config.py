@@ -1,0 +1,157 @@
+"""What an evaluation is of: one YAML file, a frozen dataclass, checked when made."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, get_args
+
+import yaml
+
+from claimslicer.errors import SpecificationError, StudyError
+from claimslicer.training.splits import Part, split_by_patient
+
+KINDS = ("repainted", "authored", "constant", "noise", "copy")
+"""A patient's own infarct painted anew; random SMILE masks painted into hearts without infarct; and three
+controls that must fail: the patient's infarct filled with its mean, filled with blurred noise of its mean
+and SD, and a SMILE mask of which nothing was painted."""
+CONTROLS = ("constant", "noise", "copy")
+_COUNTS = ("steps", "seeds", "draws", "resamples", "montages")
+_PATHS = ("data", "out", "training_data")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """``data`` is a folder of labelled case folders, ``out`` the evaluation's own folder.
+
+    ``cases`` and ``training`` are a part of the split (validation, training, test) or case names; the
+    training scars, from ``training_data`` or ``data``, are those that synthetic ones are looked for among.
+    ``model`` and ``segmenter`` are names or paths (None: the shipped ones); ``sampler``, ``steps``,
+    ``texture`` and ``halo_mm`` go to :func:`claimslicer.synthesis.synthesize`. Each infarct is repainted with
+    ``seeds`` seeds, each heart without one gets ``draws`` random scars. ``pass_rate`` is the share of real
+    studies that the quality filter lets pass, ``resamples`` the number of bootstrap samples and of random
+    halves, ``montages`` how many studies are shown. Raises SpecificationError.
+    """
+
+    data: Path
+    out: Path
+    cases: str | tuple[str, ...] = "validation"
+    training_data: Path | None = None
+    training: str | tuple[str, ...] = "training"
+    model: str | None = None
+    segmenter: str | None = None
+    sampler: str = "dpm"
+    steps: int = 8
+    texture: str | float | None = None
+    halo_mm: float | None = None
+    seeds: int = 3
+    draws: int = 3
+    kinds: tuple[str, ...] = KINDS
+    pass_rate: float = 0.9
+    resamples: int = 500
+    montages: int = 6
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in _COUNTS:
+            value = getattr(self, name)
+            least = 0 if name == "montages" else 1
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise SpecificationError(f"The setting '{name}' must be a whole number from {least} up.")
+        for name in ("cases", "training", "kinds"):
+            object.__setattr__(self, name, _names(name, getattr(self, name)))
+        unknown = [kind for kind in self.kinds if kind not in KINDS]
+        if unknown or not self.kinds:
+            raise SpecificationError(
+                f"There is no kind of scar {', '.join(unknown) or '(none)'}: choose of {', '.join(KINDS)}."
+            )
+        _check_number("pass_rate", self.pass_rate, 0.01, 1.0)
+        if self.halo_mm is not None:
+            _check_number("halo_mm", self.halo_mm, 0.0, 20.0)
+        for name in ("model", "segmenter", "sampler", "device"):
+            if not isinstance(getattr(self, name), str | None):
+                raise SpecificationError(f"The setting '{name}' must be a name.")
+        if not isinstance(self.texture, str | int | float | None) or isinstance(self.texture, bool):
+            raise SpecificationError("The setting 'texture' must be a name or a number of remote SDs.")
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> Self:
+        """Read the settings; relative paths are taken from the YAML file's folder."""
+        path = Path(path)
+        try:
+            values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise SpecificationError(f"There is no configuration at '{path}'.") from error
+        except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+            raise SpecificationError(f"'{path}' can't be read as YAML: {error}".replace("\n", " ")) from error
+        if not isinstance(values, dict):
+            raise SpecificationError(f"'{path}' must hold 'setting: value' lines.")
+        known = [field.name for field in dataclasses.fields(cls)]
+        for key in values:
+            if key not in known:
+                raise SpecificationError(
+                    f"Unknown setting '{key}' in '{path}'; known are {', '.join(known)}."
+                )
+        for key in ("data", "out"):
+            if not isinstance(values.get(key), str):
+                raise SpecificationError(f"The setting '{key}' is missing in '{path}'; it names a folder.")
+        for key in (key for key in _PATHS if values.get(key) is not None):
+            values[key] = (path.parent / Path(str(values[key])).expanduser()).resolve()
+        for key in ("model", "segmenter"):
+            beside = path.parent / str(values.get(key))
+            if values.get(key) is not None and beside.exists():
+                values[key] = str(beside.resolve())
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return, as JSON types, the settings that the results depend on."""
+        values = dataclasses.asdict(self)
+        del values["out"], values["device"]
+        paths = {key: str(value) for key, value in values.items() if isinstance(value, Path)}
+        lists = {key: list(value) for key, value in values.items() if isinstance(value, tuple)}
+        return values | paths | lists
+
+    def case_folders(self) -> list[Path]:
+        """Return the folders of the cases to evaluate on, by name. Raises StudyError where there are none."""
+        return _folders(self.data, self.cases)
+
+    def training_folders(self) -> list[Path]:
+        """Return the folders of the training cases, by name, without those to evaluate on."""
+        evaluated = {folder.resolve() for folder in self.case_folders()}
+        folders = _folders(self.training_data or self.data, self.training)
+        return [folder for folder in folders if folder.resolve() not in evaluated]
+
+
+def _names(name: str, value: Any) -> str | tuple[str, ...]:
+    if name != "kinds" and isinstance(value, str):
+        if value not in get_args(Part):
+            raise SpecificationError(
+                f"The setting '{name}' must be one of {', '.join(get_args(Part))}, or a list of case names."
+            )
+        return value
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise SpecificationError(f"The setting '{name}' must be a list of names.")
+    return tuple(dict.fromkeys(value))
+
+
+def _check_number(name: str, value: Any, low: float, high: float) -> None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
+        raise SpecificationError(f"The setting '{name}' must lie from {low:g} to {high:g}, not {value!r}.")
+
+
+def _folders(root: Path, chosen: str | tuple[str, ...]) -> list[Path]:
+    try:
+        names = sorted(path.name for path in root.iterdir() if path.is_dir() and path.name[0] not in "._")
+    except OSError as error:
+        raise StudyError(f"'{root}' can't be read as a folder: choose the one with the cases.") from error
+    if isinstance(chosen, str):
+        parts = split_by_patient(names)
+        found = [name for name in names if parts[name] == chosen]
+        if not found:
+            raise StudyError(f"'{root}' holds no {chosen} cases: give the folder that has them, or names.")
+        return [root / name for name in found]
+    missing = [name for name in chosen if name not in names]
+    if missing:
+        raise StudyError(f"'{root}' holds no case {', '.join(missing)}: check the names.")
+    return [root / name for name in sorted(chosen)]

@@ -1,0 +1,305 @@
+"""An evaluation: every scar painted, measured and segmented once, kept, and not computed again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from claimslicer.anatomy import LVFrame, build_frame
+from claimslicer.errors import AnatomyError, SpecificationError, StudyError
+from claimslicer.evaluation.config import EvaluationConfig
+from claimslicer.evaluation.controls import blurred_noise, constant_fill
+from claimslicer.evaluation.measures import measure_scar
+from claimslicer.evaluation.novelty import nearest_distance, scar_patches, with_symmetries
+from claimslicer.evaluation.placement import survival
+from claimslicer.evaluation.record import ScarRecord, read_record, record_path, write_record
+from claimslicer.events import SILENT, Events
+from claimslicer.labels import (
+    Label,
+    ScarLabel,
+    infarct_mask,
+    labels_with_scar,
+    myocardium_mask,
+    scar_of_labels,
+)
+from claimslicer.outputs import make_folder, write_text
+from claimslicer.smile import ScarMask, generate_scar, random_spec
+from claimslicer.studies import Study, read_study
+from claimslicer.studies.provenance import sha256_of_array
+
+if TYPE_CHECKING:
+    from torch import nn
+
+SETTINGS_FILE = "settings.json"
+FEWEST_PATIENTS = 4
+"""Two halves of fewer real patients are no null."""
+
+
+@dataclass(frozen=True)
+class Scar:
+    """A scar in an image, to be measured; ``scar`` holds :class:`ScarLabel`, all arrays are (z, y, x)."""
+
+    image: np.ndarray
+    scar: np.ndarray
+    seconds: float = 0.0
+    evaluations: int = 0
+
+
+@dataclass(frozen=True)
+class Heart:
+    """A labelled study to evaluate on."""
+
+    study: Study
+    labels: np.ndarray
+
+    @property
+    def has_scar(self) -> bool:
+        """Whether any voxel is infarct (label 3)."""
+        return bool((self.labels == Label.INFARCT).any())
+
+    @property
+    def pixel_mm(self) -> tuple[float, float]:
+        """Height and width of a pixel."""
+        return self.study.geometry.spacing_zyx[1:]
+
+    @cached_property
+    def frame(self) -> LVFrame:
+        """The ventricular frame. Raises AnatomyError."""
+        return build_frame(
+            self.labels,
+            self.study.geometry,
+            image=self.study.image,
+            apex_first=self.study.apex_first,
+        )
+
+    def authored(self, draw: int) -> ScarMask:
+        """Return the random SMILE scar number ``draw``, the same in every evaluation."""
+        digest = int(sha256_of_array(self.labels)[:8], 16)
+        return generate_scar(random_spec(self.frame, np.random.default_rng([digest, draw])), self.frame)
+
+
+def evaluate(config: EvaluationConfig, events: Events = SILENT) -> list[ScarRecord]:
+    """Compute what is missing of an evaluation in ``config.out`` and return its records, real ones first.
+
+    Stopped, it goes on where it was. A heart whose RV insertions can't be found gets no authored scar, and
+    an event says so. Raises SpecificationError where the folder holds an evaluation with other settings or
+    weights, or too few patients have scars; StudyError and ModelError where data or weights can't be used.
+    """
+    from claimslicer.segmentation.model import load_segmenter
+    from claimslicer.synthesis.model import load_generator
+
+    hearts = [_read_heart(folder) for folder in config.case_folders()]
+    jobs = _jobs(config, hearts)
+    weights = {
+        "model": load_generator(config.model, config.device).weights,
+        "segmenter": load_segmenter(config.segmenter, config.device).weights,
+    }
+    _claim_folder(config, weights)
+    training: np.ndarray | None = None
+    records = []
+    for number, (heart, kind, draw) in enumerate(jobs):
+        case = heart.study.name
+        events.progress("evaluating", number / len(jobs), f"{kind} {case}")
+        path = record_path(config.out, kind, case, draw)
+        if path.exists():
+            records.append(read_record(path))
+            continue
+        if training is None:
+            training = _training_scars(config)
+        try:
+            scar = _make(config, heart, kind, draw)
+        except AnatomyError as error:
+            events.emit("skipped", study=case, reason=str(error))
+            continue
+        records.append(_measured(config, heart, kind, draw, scar, training))
+        write_record(config.out, records[-1])
+    events.progress("evaluating", 1.0, "done")
+    return records
+
+
+def _read_heart(folder: Path) -> Heart:
+    study = read_study(folder)
+    if study.labels is None:
+        raise StudyError(f"'{folder}' has no labels; an evaluation needs a label map for every study.")
+    return Heart(dataclasses.replace(study, name=folder.name), study.labels)
+
+
+def _jobs(config: EvaluationConfig, hearts: list[Heart]) -> list[tuple[Heart, str, int]]:
+    """Return heart, kind and draw of every scar to evaluate."""
+    scarred = [heart for heart in hearts if heart.has_scar]
+    free = [heart for heart in hearts if not infarct_mask(heart.labels).any()]
+    if len(scarred) < FEWEST_PATIENTS:
+        raise SpecificationError(
+            f"An evaluation needs {FEWEST_PATIENTS} patients with scar; the cases chosen hold {len(scarred)}."
+        )
+    on = {"authored": (free, config.draws), "copy": (free, 1), "repainted": (scarred, config.seeds)}
+    jobs = [(heart, "real", 0) for heart in scarred]
+    for kind in config.kinds:
+        hearts_of_kind, count = on.get(kind, (scarred, 1))
+        if not hearts_of_kind:
+            raise SpecificationError(
+                f"The kind '{kind}' needs cases without scar: choose some, or leave it out of 'kinds'."
+            )
+        jobs += [(heart, kind, draw) for heart in hearts_of_kind for draw in range(count)]
+    return jobs
+
+
+def _claim_folder(config: EvaluationConfig, weights: dict[str, Any]) -> None:
+    """Write down what the folder's results are made with; refuse it where that was something else."""
+    path = make_folder(config.out) / SETTINGS_FILE
+    now = json.loads(json.dumps({"settings": config.to_dict(), "weights": weights}))
+    if not path.exists():
+        write_text(path, json.dumps(now, indent=2, ensure_ascii=False))
+        return
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+        old = {**before["settings"], **before["weights"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SpecificationError(f"'{path}' is damaged: choose another folder as 'out'.") from error
+    new = {**now["settings"], **now["weights"]}
+    other = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+    if other:
+        raise SpecificationError(
+            f"'{config.out}' holds an evaluation with another {', '.join(other)}: choose another folder as "
+            "'out', or set that back."
+        )
+
+
+def _training_scars(config: EvaluationConfig) -> np.ndarray:
+    patches = []
+    for folder in config.training_folders():
+        heart = _read_heart(folder)
+        if heart.has_scar:
+            patches.append(scar_patches(heart.study.image, heart.labels, heart.pixel_mm))
+    return with_symmetries(patches)
+
+
+def _make(config: EvaluationConfig, heart: Heart, kind: str, draw: int) -> Scar:
+    """Return the scar of this kind in this heart. Raises AnatomyError where a mask can't be placed."""
+    image = heart.study.image
+    if kind in ("authored", "copy"):
+        mask = heart.authored(draw)
+        if kind == "copy":
+            return Scar(image, mask.labels)
+        return _painted(config, heart, mask.labels, mask.intensity, draw)
+    own = scar_of_labels(heart.labels)
+    if kind == "repainted":
+        return _painted(config, heart, own, None, draw)
+    inside = own != ScarLabel.NONE
+    if kind == "constant":
+        return Scar(constant_fill(image, inside), own)
+    if kind == "noise":
+        return Scar(blurred_noise(image, inside, heart.pixel_mm, np.random.default_rng(draw)), own)
+    return Scar(image, own)
+
+
+def _painted(
+    config: EvaluationConfig, heart: Heart, scar: np.ndarray, intensity: np.ndarray | None, seed: int
+) -> Scar:
+    from claimslicer.synthesis import synthesize
+    from claimslicer.synthesis.model import load_generator
+
+    options: dict[str, Any] = {} if config.halo_mm is None else {"halo_mm": config.halo_mm}
+    with counted_calls(load_generator(config.model, config.device).network.denoise) as calls:
+        start = time.perf_counter()
+        result = synthesize(
+            heart.study,
+            heart.labels,
+            scar,
+            model=config.model,
+            sampler=config.sampler,  # type: ignore[arg-type]
+            num_inference_steps=config.steps,
+            texture=config.texture,
+            seed=seed,
+            intensity=intensity,
+            repaint_existing=True,
+            device=config.device,
+            **options,
+        )
+        seconds = time.perf_counter() - start
+    return Scar(result.image, scar, seconds, len(calls))
+
+
+@contextmanager
+def counted_calls(network: nn.Module) -> Iterator[list[None]]:
+    """Give a list that grows by one at every call of ``network``."""
+    calls: list[None] = []
+    handle = network.register_forward_hook(lambda *_: calls.append(None))
+    try:
+        yield calls
+    finally:
+        handle.remove()
+
+
+def _measured(
+    config: EvaluationConfig, heart: Heart, kind: str, draw: int, made: Scar, training: np.ndarray
+) -> ScarRecord:
+    """Measure and segment one scar."""
+    labels = labels_with_scar(heart.labels, made.scar)
+    measures, quantiles = measure_scar(made.image, labels, heart.pixel_mm)
+    found, no_heart = _segmented(config, heart, made.image)
+    asked_mask, found_mask = infarct_mask(labels), infarct_mask(found)
+    overlap = 2.0 * float((asked_mask & found_mask).sum()) / float(asked_mask.sum() + found_mask.sum())
+    ml = heart.study.geometry.voxel_volume_ml
+    changed = np.flatnonzero(made.image != heart.study.image)
+    try:
+        placed = survival(labels, found, heart.frame)
+    except AnatomyError:
+        placed = None  # the insertions of a study may be out of sight; its other measures count
+    return ScarRecord(
+        kind,
+        heart.study.name,
+        draw,
+        measures,
+        dice=overlap,
+        asked_ml=float(asked_mask.sum() * ml),
+        found_ml=float(found_mask.sum() * ml),
+        no_heart=no_heart,
+        nearest=nearest_distance(scar_patches(made.image, labels, heart.pixel_mm), training),
+        seconds=made.seconds,
+        evaluations=made.evaluations,
+        changed_outside=int((~_may_change(config, heart, made.scar)).flat[changed].sum()),
+        survival=placed,
+        quantiles=quantiles,
+        inside=_units_inside(made.image, labels),
+        scar=made.scar.astype(np.uint8),
+        changed_at=changed,
+        changed_to=made.image.flat[changed],
+    )
+
+
+def _segmented(config: EvaluationConfig, heart: Heart, image: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return the segmenter's labels of ``image``, and whether it found no left ventricle at all."""
+    from claimslicer.segmentation import segment
+
+    study = dataclasses.replace(heart.study, image=image, labels=None)
+    try:
+        return segment(study, model=config.segmenter, device=config.device).labels, False
+    except StudyError:
+        return np.zeros_like(heart.labels), True
+
+
+def _may_change(config: EvaluationConfig, heart: Heart, scar: np.ndarray) -> np.ndarray:
+    """Return where the image may change: the mask, and the wall within the halo."""
+    inside = scar != ScarLabel.NONE
+    if not config.halo_mm:
+        return inside
+    from scipy.ndimage import distance_transform_edt
+
+    near = distance_transform_edt(~inside, sampling=heart.study.geometry.spacing_zyx) <= config.halo_mm
+    return inside | (near & myocardium_mask(heart.labels))
+
+
+def _units_inside(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    from claimslicer.synthesis.normalisation import remote_scale
+
+    return remote_scale(image, labels).forward(image)[labels == Label.INFARCT]

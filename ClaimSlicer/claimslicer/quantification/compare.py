@@ -87,6 +87,12 @@ def region_mask(labels: np.ndarray, region: str) -> np.ndarray:
     return labels == {"cavity": Label.CAVITY, "mi": Label.INFARCT, "mvo": Label.MVO}[region]
 
 
+def dice(mask: np.ndarray, reference: np.ndarray, *, empty: float = 1.0) -> float:
+    """Return the Dice overlap of two bool arrays of one shape; ``empty`` where neither holds a voxel."""
+    total = int(mask.sum()) + int(reference.sum())
+    return 2 * int((mask & reference).sum()) / total if total else empty
+
+
 def compare(
     labels: np.ndarray, reference: np.ndarray, geometry: Geometry, frame: LVFrame | None = None
 ) -> Comparison:
@@ -114,12 +120,11 @@ def _agreement(
     a, b = region_mask(labels, region), region_mask(reference, region)
     positives, reference_positives, true_positives = int(a.sum()), int(b.sum()), int((a & b).sum())
     negatives = int((domain & ~b).sum())
-    dice = _ratio(2 * true_positives, positives + reference_positives)
     hd95, distance = _surface_distances(a, b, geometry)
     return RegionAgreement(
         region=region,
-        dice=1.0 if np.isnan(dice) else dice,
-        dice_non_empty=dice,
+        dice=dice(a, b),
+        dice_non_empty=dice(a, b, empty=float("nan")),
         precision=_ratio(true_positives, positives),
         sensitivity=_ratio(true_positives, reference_positives),
         specificity=_ratio(int((domain & ~a & ~b).sum()), negatives),

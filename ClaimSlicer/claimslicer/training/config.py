@@ -15,9 +15,11 @@ from claimslicer.errors import SpecificationError
 from claimslicer.synthesis.settings import GeneratorSettings
 
 _TYPES: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "str": str, "bool": bool}
+AUGMENTATIONS = ("standard", "wide")
+PRECISIONS = ("32", "bf16")
 _NOT_OF_WEIGHTS = frozenset(
     ("cache", "out", "name", "data", "terms", "checkpoint_every", "validate_every", "device", "threads")
-) | {"captions"}
+) | {"captions", "devices", "nodes", "accumulation", "tensorboard"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,15 @@ class TrainingConfig:
     device: str = "auto"
     threads: int = 0
     """CPU threads; 0 leaves torch's choice."""
+    devices: int = 1
+    nodes: int = 1
+    """Computers, and the devices that each uses; each device takes ``batch_size`` samples at a time."""
+    accumulation: int = 1
+    """So many batches a step, one after the other on each device."""
+    precision: str = "32"
+    """``32``, or ``bf16`` for mixed precision."""
+    tensorboard: bool = False
+    """Whether to write TensorBoard's logs too, into the run's folder ``tensorboard``."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -50,11 +61,19 @@ class TrainingConfig:
             wanted = _TYPES.get(str(field.type))
             if wanted and (not isinstance(value, wanted) or isinstance(value, bool) != (wanted is bool)):
                 raise SpecificationError(f"The training setting '{field.name}' can't be {value!r}.")
-        for name in ("steps", "batch_size", "checkpoint_every", "validate_every"):
+        counts = ("steps", "batch_size", "checkpoint_every", "validate_every")
+        for name in (*counts, "devices", "nodes", "accumulation"):
             if getattr(self, name) < 1:
                 raise SpecificationError(f"The training setting '{name}' must be at least 1.")
         if not 0 < self.learning_rate < 1 or not 0 <= self.average_decay < 1:
             raise SpecificationError("'learning_rate' must lie in (0, 1) and 'average_decay' in [0, 1).")
+        if self.precision not in PRECISIONS:
+            raise SpecificationError(f"'precision' must be {' or '.join(PRECISIONS)}, in quotes.")
+
+    @property
+    def parts(self) -> int:
+        """Batches that a step is made of, on all devices."""
+        return self.devices * self.nodes * self.accumulation
 
     @classmethod
     def from_yaml(cls, path: Path) -> Self:
@@ -83,7 +102,10 @@ class TrainingConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return, as JSON types, the settings that the trained weights depend on."""
-        return {key: value for key, value in dataclasses.asdict(self).items() if key not in _NOT_OF_WEIGHTS}
+        values = {key: value for key, value in dataclasses.asdict(self).items() if key not in _NOT_OF_WEIGHTS}
+        if self.precision == "32":
+            del values["precision"]
+        return values | ({"parts": self.parts} if self.parts > 1 else {})
 
     def fingerprint(self) -> str:
         """Return a hash of :meth:`to_dict`: a run is resumed with the settings it began with."""
@@ -100,17 +122,48 @@ class SegmentationConfig(TrainingConfig):
     synthetic_share: float = 0.0
     """Share of slices taken from synthetic studies, where the cache holds any."""
     class_weights: tuple[float, ...] = (0.5, 1.0, 1.0, 2.0, 2.0)
-    """Of background, cavity, healthy myocardium, infarct and MVO in the cross-entropy."""
+    """Of background, cavity, healthy myocardium, infarct and MVO in the cross-entropy and, but for the
+    background, in the Dice loss."""
     centre_jitter_mm: float = 8.0
+    dice_weight: float = 1.0
+    cross_entropy_weight: float = 1.0
+    kl_weight: float = 0.0
+    """Of the labeller's losses. KL, against labels softened by ``kl_sigma``, is for labels whose borders
+    aren't sure: published as Dice 0.6, cross-entropy 0.2, KL 0.2."""
+    kl_sigma: float = 1.0
+    """In pixels of the patch."""
+    augmentation: str = "standard"
+    """``standard``, or ``wide`` for images unlike the training ones: see ``claimslicer.training.perturb``."""
+    initial_weights: str = ""
+    """Name or path of a segmenter to begin from, for fine-tuning; of one with several labellers the
+    ``seed``-th (counted round) goes on. None: from scratch."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("infarct_share", "synthetic_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SpecificationError(f"'{name}' must lie between 0 and 1.")
+        losses = (self.dice_weight, self.cross_entropy_weight, self.kl_weight)
+        if min(losses) < 0 or not any(losses) or not 0 <= self.kl_sigma <= 10:
+            raise SpecificationError(
+                "'dice_weight', 'cross_entropy_weight' and 'kl_weight' must be 0 or more and not all 0, and "
+                "'kl_sigma' must lie between 0 and 10 pixels."
+            )
+        if self.augmentation not in AUGMENTATIONS:
+            raise SpecificationError(f"'augmentation' must be {' or '.join(AUGMENTATIONS)}.")
         if len(self.class_weights) != 5 or min(self.class_weights) <= 0:
             raise SpecificationError("'class_weights' must be five positive numbers, one a class.")
         object.__setattr__(self, "class_weights", tuple(self.class_weights))  # YAML gives a list
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> Self:
+        """Read a run's settings; relative paths are taken from its folder, and a bare name is no path."""
+        config = super().from_yaml(path)
+        weights = Path(config.initial_weights).expanduser()
+        if len(weights.parts) > 1 or weights.suffix:
+            weights = (Path(path).parent / weights).resolve()
+            return dataclasses.replace(config, initial_weights=str(weights))
+        return config
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 PRESET_FOLDER = Path(__file__).parent / "presets"
 PRESETS = {"trial": "Short trial", "standard": "Standard", "long": "Long"}
+FURTHER_PRESETS = {"segmentation": ("finetune",)}
+"""Those of one kind alone, which panels don't offer."""
 
 
 class Train(Protocol):
@@ -77,8 +79,9 @@ def trainable(kind: str) -> Trainable:
 def preset_text(kind: str, preset: str) -> str:
     """Return a preset's YAML, all settings but data, folder, name and device. Raises SpecificationError."""
     trainable(kind)
-    if preset not in PRESETS:
-        raise SpecificationError(f"There is no preset {preset!r}; choose {', '.join(PRESETS)}.")
+    known = (*PRESETS, *FURTHER_PRESETS.get(kind, ()))
+    if preset not in known:
+        raise SpecificationError(f"There is no preset {preset!r}; choose {', '.join(known)}.")
     return (PRESET_FOLDER / f"{kind}-{preset}.yaml").read_text(encoding="utf-8")
 
 

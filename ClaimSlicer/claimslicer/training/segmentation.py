@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from monai.losses import DiceCELoss
 from torch import nn
 
 from claimslicer.devices import choose_device
-from claimslicer.errors import StudyError
+from claimslicer.errors import ModelError, StudyError
 from claimslicer.events import SILENT, Events
 from claimslicer.labels import Label, infarct_mask, myocardium_mask
 from claimslicer.models.states import compact_state
 from claimslicer.patches import PatchGrid, neighbour_index, with_neighbours
+from claimslicer.quantification.compare import dice
+from claimslicer.segmentation.losses import segmentation_loss
+from claimslicer.segmentation.model import load_segmenter
 from claimslicer.segmentation.network import Segmenter, SegmenterSettings, UNetSettings
 from claimslicer.segmentation.preprocessing import (
     heart_grid,
@@ -27,6 +29,7 @@ from claimslicer.segmentation.preprocessing import (
 from claimslicer.training.cache import CachedStudy, Cohort, read_cache
 from claimslicer.training.config import SegmentationConfig
 from claimslicer.training.loop import train
+from claimslicer.training.perturb import draw_stretch, perturb_intensities
 from claimslicer.training.samples import LabelledSlice
 from claimslicer.training.shipping import ship
 
@@ -79,11 +82,21 @@ def train_segmentation(config: SegmentationConfig, *, resume: bool, events: Even
     return ship(compact_state(average), "segmentation", network, config, cohort, trainer.validate(average))
 
 
-def _dice_and_cross_entropy(class_weights: torch.Tensor | None) -> nn.Module:
-    """Soft Dice over the batch, background left out, plus (weighted) cross-entropy."""
-    return DiceCELoss(
-        to_onehot_y=True, softmax=True, batch=True, include_background=False, weight=class_weights
-    )
+def begin_from(model: nn.Module, weights: str, settings: SegmenterSettings, member: int = 0) -> None:
+    """Load into ``model`` the segmenter of that name or path, for fine-tuning.
+
+    Of several labellers the ``member``-th, counted round, is taken, so that seeds 0, 1, … fine-tune all of an
+    ensemble. Raises ModelError where the network isn't the one of ``settings``.
+    """
+    found = load_segmenter(weights, "cpu")
+    if dataclasses.replace(found.settings, members=1) != settings:
+        raise ModelError(
+            f"The networks of '{weights}' are of another size than those to train: begin from another model, "
+            "or without 'initial_weights'."
+        )
+    labeller = found.networks.labellers[member % found.settings.members]
+    _network(model, "locator").load_state_dict(found.networks.locator.state_dict())
+    _network(model, "labeller").load_state_dict(labeller.state_dict())
 
 
 class SegmentationTrainer:
@@ -95,6 +108,8 @@ class SegmentationTrainer:
         self.device = choose_device(config.device)
         torch.manual_seed(config.seed)
         self.model: nn.Module = Segmenter(self.settings).to(self.device)
+        if config.initial_weights:
+            begin_from(self.model, config.initial_weights, self.settings, config.seed)
         training = [_prepare(study) for study in cohort.part("training")]
         self._real = [item for item in training if not item.study.synthetic]
         self._synthetic = [item for item in training if item.study.synthetic]
@@ -108,9 +123,14 @@ class SegmentationTrainer:
                 raise StudyError(
                     f"No {kind} training study has an infarct; the segmenter can't learn what one is."
                 )
-        weights = torch.tensor(config.class_weights, device=self.device)
-        self._labeller_loss = _dice_and_cross_entropy(weights)
-        self._locator_loss = _dice_and_cross_entropy(None)
+        self._labeller_loss = segmentation_loss(
+            config.class_weights,
+            dice=config.dice_weight,
+            cross_entropy=config.cross_entropy_weight,
+            kl=config.kl_weight,
+            kl_sigma=config.kl_sigma,
+        ).to(self.device)
+        self._locator_loss = segmentation_loss()
 
     def loss(self, step: int, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
         """Return the labeller's loss, or every so often the locator's, on a fresh batch."""
@@ -122,7 +142,8 @@ class SegmentationTrainer:
         self, part: str, criterion: nn.Module, rng: np.random.Generator, noise: torch.Generator
     ) -> torch.Tensor:
         pairs = [self._draw(part, rng) for _ in range(self.config.batch_size)]
-        images = perturb_intensities(torch.stack([image for image, _ in pairs]), noise)
+        images = torch.stack([image for image, _ in pairs])
+        images = perturb_intensities(images, noise, self.config.augmentation)
         target = torch.stack([label for _, label in pairs])[:, None]
         logits = _network(self.model, part)(images.to(self.device))
         return criterion(logits, target.to(self.device))
@@ -154,7 +175,7 @@ class SegmentationTrainer:
             size=(settings.patch_size,) * 2,
             rotation=float(rng.uniform(-np.pi, np.pi) if rng.random() < 0.5 else rng.normal(0, 0.2)),
             flip=bool(rng.random() < 0.5),
-            stretch=float(np.exp(rng.normal(0, 0.12))),
+            stretch=draw_stretch(rng, self.config.augmentation),
         )
 
     @torch.no_grad()
@@ -163,10 +184,10 @@ class SegmentationTrainer:
         scores: dict[str, list[float]] = {"myocardium": [], "infarct": [], "scar": []}
         for item in self._validation:
             found, truth = self._found(model, item), item.study.labels
-            scores["myocardium"].append(_dice(myocardium_mask(found), myocardium_mask(truth)))
+            scores["myocardium"].append(dice(myocardium_mask(found), myocardium_mask(truth)))
             if item.study.has_infarct:
-                scores["infarct"].append(_dice(infarct_mask(found), infarct_mask(truth)))
-                scores["scar"].append(_dice(found == Label.INFARCT, truth == Label.INFARCT))
+                scores["infarct"].append(dice(infarct_mask(found), infarct_mask(truth)))
+                scores["scar"].append(dice(found == Label.INFARCT, truth == Label.INFARCT))
         return {f"dice_{key}": round(float(np.mean(value)), 4) for key, value in scores.items() if value}
 
     def _found(self, model: nn.Module, item: _Prepared) -> np.ndarray:
@@ -202,26 +223,3 @@ def _grid(part: str, item: _Prepared, settings: UNetSettings) -> PatchGrid:
     if part == "locator":
         return whole_slice_grid(item.study.image.shape[1:], item.spacing_yx, settings)
     return heart_grid(item.centre_yx, item.spacing_yx, settings)
-
-
-def _dice(found: np.ndarray, truth: np.ndarray) -> float:
-    total = found.sum() + truth.sum()
-    return float(2 * (found & truth).sum() / total) if total else 1.0
-
-
-def perturb_intensities(images: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
-    """Vary ``(n, 3, h, w)``: gain, offset, gamma, bias field, noise and blur, drawn for each sample."""
-    count = len(images)
-
-    def uniform(low: float, high: float) -> torch.Tensor:
-        return low + (high - low) * torch.rand((count, 1, 1, 1), generator=noise)
-
-    low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
-    span = (high - low).clamp_min(1e-6)
-    images = ((images - low) / span) ** torch.exp(uniform(-0.35, 0.35)) * span + low
-    coarse = torch.randn((count, 1, 3, 3), generator=noise) * 0.12
-    field = torch.nn.functional.interpolate(coarse, images.shape[-2:], mode="bicubic", align_corners=True)
-    images = images * torch.exp(field + uniform(-0.2, 0.2)) + uniform(-0.25, 0.25)
-    blurred = torch.nn.functional.avg_pool2d(images, 3, 1, 1, count_include_pad=False)
-    images = torch.lerp(images, blurred, uniform(-0.6, 0.8).clamp_min(0))
-    return images + torch.randn(images.shape, generator=noise) * uniform(-0.1, 0.2).clamp_min(0)

@@ -12,7 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from claimslicer.errors import ModelError, StudyError
+from claimslicer.anatomy import build_frame
+from claimslicer.errors import ModelError, SpecificationError, StudyError
+from claimslicer.labels import Label, infarct_mask, scar_of_labels
+from claimslicer.smile.words import parse
+from claimslicer.studies import read_study, write_volume
+from claimslicer.synthesis import synthesize
+from claimslicer.synthesis.model import load_generator
+from claimslicer.synthesis.network import Generator
 from claimslicer.synthesis.text import (
     CaptionEmbeddings,
     _broken_torchvision_hidden,
@@ -21,6 +28,12 @@ from claimslicer.synthesis.text import (
     read_captions,
     write_captions,
 )
+from claimslicer.training.cache import read_case_folders, write_cache
+from claimslicer.training.captions import cohort_captions
+from claimslicer.training.config import SynthesisConfig
+from claimslicer.training.synthesis import train_synthesis
+from cli_runner import run_here
+from training_cohort import write_cohort
 
 transformers = pytest.importorskip("transformers", reason="text conditioning is the extra 'text'")
 
@@ -198,3 +211,120 @@ def test_damaged_embeddings_are_refused(tmp_path, content):
         read_captions(path)
     with pytest.raises(StudyError, match="train captions"):
         read_captions(tmp_path / "none.safetensors")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, folder) -> Path:
+    """Return the run of a generator trained for a few steps with captions, by the commands."""
+    here = tmp_path_factory.mktemp("captioned")
+    cases = write_cohort(here / "cases", {"Case_P001": True, "Case_N002": False, "Case_P004": True})
+    write_cache(here / "cohort.npz", read_case_folders(cases))
+    captions = cohort_captions(cases)
+    write_captions(here / "captions.safetensors", embed_captions(captions, load_text_encoder(folder)))
+    text = (
+        "{cache: cohort.npz, out: run, captions: captions.safetensors, caption_dropout: 0.2, steps: 6,"
+        " batch_size: 4, warmup_steps: 1, learning_rate: 0.01, average_decay: 0.5, threads: 1,"
+        " context_widths: [8, 16], widths: [8, 16]}"
+    )
+    (here / "run.yaml").write_text(text, encoding="utf-8")
+    train_synthesis(SynthesisConfig.from_yaml(here / "run.yaml"), resume=False)
+    return here
+
+
+def test_a_cohort_is_captioned_by_rule(trained):
+    kept = read_captions(trained / "captions.safetensors")
+    assert kept.names == ("Case_P001", "Case_P004")
+    study = read_study(trained / "cases" / "Case_P001")
+    asked = parse(kept.captions[0])
+    ml = infarct_mask(study.labels).sum() * study.geometry.voxel_volume_ml
+    frame = build_frame(study.labels, study.geometry, image=study.image, apex_first=study.apex_first)
+    wall_ml = frame.segment_ml()
+    assert sum(wall_ml[k] * share / 100 for k, share in asked.percent.items()) == pytest.approx(ml, rel=0.03)
+
+
+def test_weights_that_were_told_captions_say_so(trained, folder):
+    card = json.loads((trained / "run" / "synthesis.json").read_text(encoding="utf-8"))
+    assert card["network"]["text_features"] == 32
+    assert card["training"]["caption_dropout"] == 0.2
+    assert str(trained) not in json.dumps(card)
+    generator = load_generator(trained / "run", "cpu")
+    assert generator.text_encoder == load_text_encoder(folder).sha256
+    # Text is learnt, not only carried along: its weights have left their start.
+    torch.manual_seed(0)
+    start = Generator(generator.settings).denoise.embed[0].weight[:, -32:]
+    assert (generator.network.denoise.embed[0].weight[:, -32:] - start).abs().max() > 1e-3
+
+
+def test_a_caption_is_heeded_and_guided(trained, folder):
+    study = read_study(trained / "cases" / "Case_P004")
+    labels = np.where(infarct_mask(study.labels), Label.MYOCARDIUM, study.labels)
+    scar = scar_of_labels(study.labels)
+
+    def painted(caption: str | None = None, **options) -> np.ndarray:
+        told = {} if caption is None else {"caption": caption, "text_encoder": folder}
+        made = synthesize(
+            study, labels, scar, model=trained / "run", num_inference_steps=2, **told, **options
+        )
+        assert ("caption" in made.recipe["settings"]) == (caption is not None)
+        return made.image
+
+    plain, first, second = painted(), painted(SENTENCES[0]), painted(SENTENCES[1])
+    for one, other in ((plain, first), (plain, second), (first, second)):
+        assert not np.array_equal(one, other)
+    # Guidance 1 is none and 0 is deaf; a guided network at 1 + ε gives nearly what the unguided one gives.
+    np.testing.assert_array_equal(painted(SENTENCES[0], guidance=1.0), first)
+    close = np.abs(painted(SENTENCES[0], guidance=1.0 + 1e-6).astype(int) - first)
+    assert close.max() <= 1
+    np.testing.assert_array_equal(painted(SENTENCES[0], guidance=0.0), painted(SENTENCES[1], guidance=0.0))
+    assert not np.array_equal(painted(SENTENCES[0], guidance=4.0), first)
+    np.testing.assert_array_equal(first[scar == 0], study.image[scar == 0])
+
+
+def test_captions_that_cannot_be_followed_are_refused(trained, folder, tmp_path):
+    study = read_study(trained / "cases" / "Case_P004")
+    asked = {"study": study, "labels": study.labels, "scar": scar_of_labels(study.labels)}
+    asked |= {"repaint_existing": True, "caption": SENTENCES[0]}
+    with pytest.raises(SpecificationError, match="needs a text encoder"):
+        synthesize(**asked, model=trained / "run")
+    with pytest.raises(ModelError, match="another text encoder"):
+        synthesize(**asked, model=trained / "run", text_encoder=write_encoder(tmp_path / "other", seed=7))
+    text = (trained / "run.yaml").read_text(encoding="utf-8")
+    text = text.replace("captions: captions.safetensors, caption_dropout: 0.2, steps: 6", "steps: 1")
+    (trained / "textless.yaml").write_text(text.replace("out: run", "out: textless"), encoding="utf-8")
+    config = SynthesisConfig.from_yaml(trained / "textless.yaml")
+    assert "caption_dropout" not in config.to_dict()
+    train_synthesis(config, resume=False)
+    with pytest.raises(SpecificationError, match="know no text"):
+        synthesize(**asked, model=trained / "textless", text_encoder=folder)
+
+
+def test_a_study_without_a_caption_stops_training(trained, folder):
+    some = embed_captions({"Case_P009": SENTENCES[0]}, load_text_encoder(folder))
+    write_captions(trained / "captions_of_others.safetensors", some)
+    text = (
+        (trained / "run.yaml")
+        .read_text(encoding="utf-8")
+        .replace("captions: captions", "captions: captions_of_others")
+    )
+    (trained / "others.yaml").write_text(text.replace("out: run", "out: others"), encoding="utf-8")
+    with pytest.raises(StudyError, match="have no caption"):
+        train_synthesis(SynthesisConfig.from_yaml(trained / "others.yaml"), resume=False)
+
+
+def test_the_command_line_takes_captions(trained, folder, tmp_path, monkeypatch, capsys):
+    def cli(*arguments):
+        return run_here(monkeypatch, capsys, *arguments)
+
+    made = cli(
+        "train", "captions", trained / "cases", "--text-encoder", folder, "--out", tmp_path / "c.safetensors"
+    )
+    assert made.code == 0, made.err
+    assert (tmp_path / "c.safetensors").read_bytes() == (trained / "captions.safetensors").read_bytes()
+    case = trained / "cases" / "Case_P004"
+    write_volume(tmp_path / "mask.nii.gz", scar_of_labels(read_study(case).labels), read_study(case).geometry)
+    common = ("synthesize", case, "--scar", tmp_path / "mask.nii.gz", "--repaint-existing", "--steps", "1")
+    told = ("--model", trained / "run", "--caption", SENTENCES[0], "--out", tmp_path / "told.nii.gz")
+    outcome = cli(*common, *told, "--text-encoder", folder)
+    assert outcome.code == 0, outcome.err
+    refused = cli(*common, *told, "--text-encoder", tmp_path)
+    assert (refused.code, "model.safetensors" in refused.err) == (2, True)

@@ -44,6 +44,22 @@ def synthesize(
             show_default=False,
         ),
     ] = None,
+    caption: Annotated[
+        str | None,
+        typer.Option(
+            "--caption",
+            help="What the scar is, for weights that were trained with captions.",
+            show_default=False,
+        ),
+    ] = None,
+    text_encoder: Annotated[
+        Path | None,
+        typer.Option(
+            "--text-encoder",
+            help="Folder of the text encoder that those weights were trained with.",
+            show_default=False,
+        ),
+    ] = None,
     repaint_existing: Annotated[
         bool, typer.Option("--repaint-existing", help="Paint over scar that the study already has.")
     ] = False,
@@ -76,6 +92,8 @@ def synthesize(
             num_inference_steps=steps,
             texture=texture,
             intensity=None if intensity is None else read_intensity(intensity, scan),
+            caption=caption,
+            text_encoder=text_encoder,
             repaint_existing=repaint_existing,
             seed=seed,
             device=device,

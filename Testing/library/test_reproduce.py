@@ -34,14 +34,12 @@ def results(case, tmp_path_factory) -> Path:
     """Return a folder with a mask, its intensity, and the image and difference painted from them."""
     folder = tmp_path_factory.mktemp("results")
     with pytest.MonkeyPatch.context() as patch:
-        for arguments in (
-            ["smile", case, "--random", "--seed", 5, "--rule", "septal", "--out", folder / "mask.nii.gz"]
-            + ["--intensity", folder / "border.nii.gz"],
-            ["synthesize", case, "--scar", folder / "mask.nii.gz", "--intensity", folder / "border.nii.gz"]
-            + ["--out", folder / "image.nii.gz", "--difference", folder / "difference.nii.gz"]
-            + ["--steps", 2, "--halo", 2, "--texture", "bright", "--seed", 7, "--device", "cpu"],
-        ):
-            assert _run(patch, *arguments) == 0
+        mask, border = folder / "mask.nii.gz", folder / "border.nii.gz"
+        smile = ["--random", "--seed", 5, "--rule", "septal", "--out", mask, "--intensity", border]
+        assert _run(patch, "smile", case, *smile) == 0
+        masks = ["--scar", mask, "--intensity", border, "--difference", folder / "difference.nii.gz"]
+        painting = ["--steps", 2, "--halo", 2, "--texture", "bright", "--seed", 7, "--device", "cpu"]
+        assert _run(patch, "synthesize", case, *masks, *painting, "--out", folder / "image.nii.gz") == 0
     return folder
 
 

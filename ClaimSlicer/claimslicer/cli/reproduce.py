@@ -125,8 +125,8 @@ def _judge(record: Mapping[str, Any], found: Sequence[Comparison]) -> None:
     for comparison in found:
         if not comparison.identical:
             changed = changed_versions(record)
-            why = f"{'; '.join(changed)}" if changed else "maybe it was made on another device"
+            why = "; ".join(changed) or "maybe it was made on another device"
             raise NotReproduced(
-                f"{comparison.file} differs from what was made again in {comparison.differing} voxels, by up to "
-                f"{comparison.largest:g}: {why}."
+                f"{comparison.file} differs from what was made again in {comparison.differing} voxels, by up "
+                f"to {comparison.largest:g}: {why}."
             )

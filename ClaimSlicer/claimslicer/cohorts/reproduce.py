@@ -178,7 +178,7 @@ def _smile(recipe: Mapping[str, Any], study: Study) -> dict[str, Made]:
         labels,
         study.geometry,
         image=study.image,
-        insertions=None if points is None else Insertions(*(_point(text) for text in points)),
+        insertions=None if points is None else Insertions(_point(points[0]), _point(points[1])),
         rule=options.get("rule", "fixed"),
         apex_first=study.apex_first if apex_first is None else apex_first,
         mirrored=options.get("mirrored", False),
@@ -250,8 +250,8 @@ def _weights(recipe: Mapping[str, Any], given: str | Path | None) -> tuple[str |
         if model.weights.stem == kind and _card_hash(model) == wanted["sha256"]:
             return model.weights, True
     raise ModelError(
-        f"The weights {wanted['name']} ({wanted['sha256'][:12]}…) of the recipe are not among the models here: "
-        "give them with --model."
+        f"The weights {wanted['name']} ({wanted['sha256'][:12]}…) of the recipe are not among the models "
+        "here: give them with --model."
     )
 
 

@@ -7,8 +7,21 @@ from claimslicer.quantification.agreement import (
     bootstrap_interval,
     concordance,
 )
+from claimslicer.quantification.calibration import (
+    Calibration,
+    Reliability,
+    calibrate,
+    fit_temperature,
+    with_temperature,
+)
 from claimslicer.quantification.chords import Chords, wall_chords
-from claimslicer.quantification.compare import Comparison, RegionAgreement, SegmentDifference, compare
+from claimslicer.quantification.compare import (
+    Comparison,
+    RegionAgreement,
+    SegmentDifference,
+    compare,
+    dice,
+)
 from claimslicer.quantification.measure import Measurement, measure
 from claimslicer.quantification.quantify import (
     MYOCARDIAL_DENSITY_G_PER_ML,
@@ -31,19 +44,24 @@ __all__ = [
     "MYOCARDIAL_DENSITY_G_PER_ML",
     "TRANSMURALITY_CLASSES",
     "BlandAltman",
+    "Calibration",
     "Chords",
     "Comparison",
     "Interval",
     "Measurement",
     "Quantification",
     "RegionAgreement",
+    "Reliability",
     "SegmentDifference",
     "SegmentQuantity",
     "ThresholdResult",
     "bland_altman",
     "bootstrap_interval",
+    "calibrate",
     "compare",
     "concordance",
+    "dice",
+    "fit_temperature",
     "fwhm",
     "measure",
     "n_sd",
@@ -53,4 +71,5 @@ __all__ = [
     "threshold_masks",
     "transmurality_class",
     "wall_chords",
+    "with_temperature",
 ]

@@ -1,7 +1,8 @@
 """The training loop that every trainer shares: averaging, schedule, checkpoints, exact resume, events.
 
 Every random draw of step *n* comes from generators seeded by ``(seed, n)``, so a resumed run meets the same
-batches and the same noise as an uninterrupted one, and ends with the same weights.
+batches and the same noise as an uninterrupted one, and ends with the same weights. A step of several batches
+seeds each by ``(seed, n, batch)``, whichever process takes it: see :mod:`claimslicer.training.processes`.
 """
 
 from __future__ import annotations
@@ -9,24 +10,31 @@ from __future__ import annotations
 import copy
 import math
 import time
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
-from claimslicer.errors import Cancelled, ModelError
-from claimslicer.events import Events
+from claimslicer.errors import Cancelled, ModelError, OutputError
+from claimslicer.events import SILENT, Events
 from claimslicer.training.checkpoints import load_checkpoint, save_checkpoint
 from claimslicer.training.config import TrainingConfig
+from claimslicer.training.processes import Alone, launch
 from claimslicer.training.samples import Sample, write_sample
 
 STOP_FILE = "stop"
 METRICS_EVERY = 10
+GRADIENT_NORM = 5.0
+"""The largest norm of a group's gradients."""
 
 
 class Trainer(Protocol):
-    """What differs between trainings."""
+    """What differs between trainings.
+
+    A trainer may have ``terms``, a dictionary with the parts of its last loss, for the metrics; and
+    ``parameter_groups()``, optimiser settings by group, where ``rate`` is a factor of the learning rate.
+    """
 
     model: nn.Module
 
@@ -66,25 +74,25 @@ def train(
     a checkpoint, says 'paused', takes the file away and raises Cancelled.
     """
     config = trainer.config
+    processes = launch(config)
     if config.threads:
         torch.set_num_threads(config.threads)
-    training = _Training(trainer, events, resume=resume)
+    training = _Training(trainer, processes, events if processes.rank == 0 else SILENT, resume=resume)
     last = config.steps
     if stop_after_steps is not None:
         last = min(last, training.step + stop_after_steps)
-    meter = _Meter(config, events)
+    meter = _Meter(config, training.events)
     trainer.model.train()
     while training.step < last:
-        if (config.out / STOP_FILE).exists():
+        if processes.any(processes.rank == 0 and (config.out / STOP_FILE).exists()):
             training.pause()
         loss = training.take_step()
         step = training.step
-        meter.count(step, loss, at_end=step == last)
+        meter.count(step, {"loss": loss, **getattr(trainer, "terms", {})}, at_end=step == last)
         if step % config.checkpoint_every == 0 or step == last:
             training.save()
         if step % config.validate_every == 0:
-            events.emit("validation", step=step, **trainer.validate(training.average))
-            write_sample(trainer.sample(training.average), step, config.out / "samples", events)
+            training.look()
             meter.restart()
     return training.average
 
@@ -92,14 +100,12 @@ def train(
 class _Training:
     """What changes with each step, and its checkpoint."""
 
-    def __init__(self, trainer: Trainer, events: Events, *, resume: bool) -> None:
+    def __init__(self, trainer: Trainer, processes: Alone, events: Events, *, resume: bool) -> None:
         """Begin, or go on from the checkpoint. Raises ModelError where that can't be, or isn't wanted."""
-        self.trainer, self._config, self._events = trainer, trainer.config, events
+        self._trainer, self._config, self._processes, self.events = trainer, trainer.config, processes, events
         config, model = trainer.config, trainer.model
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
+        self.optimizer = _optimizer(trainer)
         self.step = 0
         config.out.mkdir(parents=True, exist_ok=True)
         self._path = config.out / "checkpoint.safetensors"
@@ -109,33 +115,105 @@ class _Training:
                     f"'{config.out}' already holds a run: resume it, or give another output folder."
                 )
             self.step = load_checkpoint(self._path, config.fingerprint(), model, self.average, self.optimizer)
+        self._loss = processes.set_up(_Loss(trainer))
         device = str(next(model.parameters()).device)
-        events.emit("training", step=self.step, steps=config.steps, device=device)
+        events.emit("training", step=self.step, steps=config.steps, device=device, processes=processes.size)
 
     def take_step(self) -> float:
-        """Take one step and return its loss."""
-        loss = _one_step(self.trainer, self.average, self.optimizer, self.step)
+        """Take one step and return its loss, the mean over all batches."""
+        config, processes = self._config, self._processes
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(config, self.step) * group["rate"]
+        self.optimizer.zero_grad(set_to_none=True)
+        total = 0.0
+        for number in range(config.accumulation):
+            part = processes.rank * config.accumulation + number
+            seed = [config.seed, self.step] if config.parts == 1 else [config.seed, self.step, part]
+            rng = np.random.default_rng(seed)
+            noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
+            with processes.exchanging(self._loss, wanted=number == config.accumulation - 1):
+                loss = self._loss(self.step, rng, noise) / config.accumulation
+                mean = float(processes.mean(loss.detach()))
+                self._check(mean)
+                processes.backward(loss)
+            total += mean
+        for group in self.optimizer.param_groups:
+            nn.utils.clip_grad_norm_(group["params"], GRADIENT_NORM)
+        self.optimizer.step()
+        self._follow()
         self.step += 1
-        return loss
+        return total
+
+    def _check(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise ModelError(
+                f"Training diverged at step {self.step} (the loss is not a number); the last checkpoint is "
+                "kept: lower 'learning_rate'."
+            )
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the average towards the weights."""
+        decay = min(self._config.average_decay, (self.step + 1) / (self.step + 10))
+        pairs = zip(
+            self.average.state_dict().values(), self._trainer.model.state_dict().values(), strict=True
+        )
+        for mean, value in pairs:
+            mean.lerp_(value, 1 - decay) if mean.is_floating_point() else mean.copy_(value)
 
     def save(self) -> None:
-        """Write the checkpoint."""
-        save_checkpoint(
-            self._path,
-            step=self.step,
-            fingerprint=self._config.fingerprint(),
-            model=self.trainer.model,
-            average=self.average,
-            optimizer=self.optimizer,
-        )
-        self._events.emit("checkpoint", step=self.step)
+        """Write the checkpoint: the first process does, and where it can't, all end."""
+        error = None
+        if self._processes.rank == 0:
+            try:
+                save_checkpoint(
+                    self._path,
+                    step=self.step,
+                    fingerprint=self._config.fingerprint(),
+                    model=self._trainer.model,
+                    average=self.average,
+                    optimizer=self.optimizer,
+                )
+            except OutputError as caught:
+                error = caught
+        if self._processes.any(error is not None):
+            raise error or Cancelled("The first process could not write the checkpoint.")
+        self.events.emit("checkpoint", step=self.step)
+
+    def look(self) -> None:
+        """Validate the average and draw what it makes; the first process does."""
+        if self._processes.rank == 0:
+            self.events.emit("validation", step=self.step, **self._trainer.validate(self.average))
+            sample = self._trainer.sample(self.average)
+            write_sample(sample, self.step, self._config.out / "samples", self.events)
 
     def pause(self) -> NoReturn:
         """Save, and end by raising Cancelled."""
         self.save()
-        (self._config.out / STOP_FILE).unlink(missing_ok=True)
-        self._events.emit("paused", step=self.step)
+        if self._processes.rank == 0:
+            (self._config.out / STOP_FILE).unlink(missing_ok=True)
+        self.events.emit("paused", step=self.step)
         raise Cancelled(f"Paused after {self.step} of {self._config.steps} steps: resume goes on from there.")
+
+
+class _Loss(nn.Module):
+    """A trainer's loss as a forward pass: what data-parallel training and mixed precision hook into."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        super().__init__()
+        self.model, self._trainer = trainer.model, trainer
+
+    def forward(self, step: int, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
+        return self._trainer.loss(step, rng, noise)
+
+
+def _optimizer(trainer: Trainer) -> torch.optim.Optimizer:
+    config = trainer.config
+    groups: list[dict[str, Any]] = [{"params": list(trainer.model.parameters())}]
+    if hasattr(trainer, "parameter_groups"):
+        groups = trainer.parameter_groups()
+    groups = [{"rate": 1.0, **group} for group in groups]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
 
 
 class _Meter:
@@ -147,46 +225,26 @@ class _Meter:
 
     def restart(self) -> None:
         """Begin to measure: what went before was no training."""
-        self._losses: list[float] = []
+        self._losses: dict[str, list[float]] = {}
+        self._count = 0
         self._since = time.monotonic()
 
-    def count(self, step: int, loss: float, *, at_end: bool) -> None:
-        """Take in one step."""
-        self._losses.append(loss)
+    def count(self, step: int, losses: dict[str, float], *, at_end: bool) -> None:
+        """Take in one step's ``loss`` and the terms that it is made of."""
+        self._count += 1
+        for name, value in losses.items():
+            self._losses.setdefault(name, []).append(value)
         if step % METRICS_EVERY and step > 1 and not at_end:
             return
-        mean = sum(self._losses) / len(self._losses)
+        means = {name: round(sum(values) / len(values), 6) for name, values in self._losses.items()}
         self._events.emit(
             "metrics",
             step=step,
-            loss=round(mean, 6),
+            **means,
             learning_rate=learning_rate(self._config, step - 1),
-            seconds_per_step=round((time.monotonic() - self._since) / len(self._losses), 4),
+            seconds_per_step=round((time.monotonic() - self._since) / self._count, 4),
         )
         if step % (2 * METRICS_EVERY) == 0 or at_end:
             done = step / self._config.steps
-            self._events.progress("training", done, f"step {step}, loss {mean:.4f}")
+            self._events.progress("training", done, f"step {step}, loss {means['loss']:.4f}")
         self.restart()
-
-
-def _one_step(trainer: Trainer, average: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> float:
-    config, model = trainer.config, trainer.model
-    rng = np.random.default_rng([config.seed, step])
-    noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate(config, step)
-    loss = trainer.loss(step, rng, noise)
-    if not torch.isfinite(loss):
-        raise ModelError(
-            f"Training diverged at step {step} (the loss is not a number); the last checkpoint is kept: "
-            "lower 'learning_rate'."
-        )
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-    optimizer.step()
-    decay = min(config.average_decay, (step + 1) / (step + 10))
-    with torch.no_grad():
-        for mean, value in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
-            mean.lerp_(value, 1 - decay) if mean.is_floating_point() else mean.copy_(value)
-    return float(loss.detach())

@@ -12,6 +12,7 @@ from claimslicer.models.card import ModelKind
 from claimslicer.models.registry import save_model
 from claimslicer.training.cache import Cohort
 from claimslicer.training.config import TrainingConfig
+from claimslicer.training.processes import launch
 
 
 def ship(
@@ -22,7 +23,9 @@ def ship(
     cohort: Cohort,
     figures: dict[str, float],
 ) -> Path:
-    """Write weights and card to the run's folder; return the weights' file."""
+    """Write weights and card to the run's folder; return the weights' file. The first process writes."""
+    if launch(config).rank:
+        return config.out / f"{kind}.safetensors"
     fields = {
         "kind": kind,
         "version": __version__,

@@ -15,7 +15,7 @@ from claimslicer.evaluation.config import EvaluationConfig
 from claimslicer.evaluation.page import write_page
 from claimslicer.evaluation.run import evaluate
 from claimslicer.evaluation.summary import summarise
-from claimslicer.evaluation.tables import as_text, tables_of
+from claimslicer.evaluation.tables import as_text, headline, tables_of
 
 
 def main() -> None:
@@ -32,6 +32,7 @@ def main() -> None:
     summary = summarise(records, pass_rate=config.pass_rate, resamples=config.resamples)
     for table in tables_of(summary):
         print(as_text(table), end="\n\n")
+    print(headline(summary), end="\n\n")
     print(f"Page, figures and six montages: {write_page(config, records, summary)}")
 
 

@@ -13,7 +13,7 @@ from claimslicer.evaluation.measures import QUANTILES, YARDSTICKS, ScarMeasures,
 from claimslicer.evaluation.placement import Survival
 from claimslicer.evaluation.record import ScarRecord, read_record, write_record
 from claimslicer.evaluation.summary import summarise, targets
-from claimslicer.evaluation.tables import TITLES, as_text, studies_table, tables_of
+from claimslicer.evaluation.tables import TITLES, as_text, headline, studies_table, tables_of
 from claimslicer.labels import Label, infarct_mask
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 
@@ -202,6 +202,9 @@ class TestSummary:
         assert reached["median error of asked volume"]
         assert not {t.name: t.reached for t in targets(summary.kinds["copy"])}["grey levels, × real halves"]
         json.dumps(summary.to_dict(), allow_nan=False)
+        said = headline(summary)
+        assert "'copy' is told from real scars by" in said
+        assert "Repainted scars lie within real scars' own differences on" in said
         for table in (*tables_of(summary), studies_table([*real, *good])):
             assert {len(row) for row in table.rows} == {len(table.columns)}
             assert as_text(table).count("\n") > len(table.rows)

@@ -104,19 +104,24 @@ def test_from_yaml_to_the_page_and_on_from_where_it_was(cli, folder, monkeypatch
     made = []
     original = running._measured
     monkeypatch.setattr(running, "_measured", lambda *given: made.append(given[2:4]) or original(*given))
-    assert cli("evaluate", folder / "evaluation.yaml").code == 0
+    running.evaluate(EvaluationConfig.from_yaml(folder / "evaluation.yaml"))
     assert made == [("repainted", 0)]
     after = read_record(lost)
     assert after.measures == before.measures
     assert after.found_ml == before.found_ml
 
-    # The folder stays with its settings.
+    # The folder stays with its settings and its studies.
     other = folder / "other.yaml"
     other.write_text(SETTINGS.replace("steps: 1", "steps: 2"), encoding="utf-8")
     refused = cli("evaluate", other)
     assert refused.code == 2
     assert "another steps" in refused.err
     assert refused.err.count("\n") == 1
+    settings = out / "settings.json"
+    kept = settings.read_text(encoding="utf-8")
+    settings.write_text(kept.replace('"Case_P015"', '"Case_P999"'), encoding="utf-8")
+    assert "another studies" in cli("evaluate", folder / "evaluation.yaml").err
+    settings.write_text(kept, encoding="utf-8")
     lost.write_bytes(b"no record")
     broken = cli("evaluate", folder / "evaluation.yaml")
     assert broken.code == 2
@@ -176,6 +181,8 @@ class TestSettings:
             ("seeds: true", "'seeds' must be a whole number"),
             ("pass_rate: 2", "'pass_rate' must lie"),
             ("halo_mm: wide", "'halo_mm' must lie"),
+            ("jumps: [5, 0]", "'jumps' must be"),
+            ("guidance: -1", "'guidance' must lie"),
             ("texture: [1, 2]", "'texture' must be"),
             ("model: no-such-model", "no synthesis model"),
             ("data: nowhere", "can't be read as a folder"),

@@ -26,7 +26,7 @@ def evaluate(
         from claimslicer.evaluation.page import SUMMARY_FILE, write_page
         from claimslicer.evaluation.run import evaluate as run
         from claimslicer.evaluation.summary import summarise
-        from claimslicer.evaluation.tables import as_text, tables_of
+        from claimslicer.evaluation.tables import as_text, headline, tables_of
 
         settings = EvaluationConfig.from_yaml(config)
         records = run(settings, report.events)
@@ -34,4 +34,5 @@ def evaluate(
         page = write_page(settings, records, summary)
         for table in tables_of(summary):
             report.say(as_text(table) + "\n")
+        report.say(headline(summary) + "\n")
         report.wrote(settings.out / SUMMARY_FILE, page)

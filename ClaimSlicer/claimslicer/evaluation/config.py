@@ -28,7 +28,8 @@ class EvaluationConfig:
     ``cases`` and ``training`` are a part of the split (validation, training, test) or case names; the
     training scars, from ``training_data`` or ``data``, are those that synthetic ones are looked for among.
     ``model`` and ``segmenter`` are names or paths (None: the shipped ones); ``sampler``, ``steps``,
-    ``texture`` and ``halo_mm`` go to :func:`claimslicer.synthesis.synthesize`. Each infarct is repainted with
+    ``jumps``, ``guidance``, ``texture`` and ``halo_mm`` go to :func:`claimslicer.synthesis.synthesize`,
+    whose defaults hold for the last four where they are None. Each infarct is repainted with
     ``seeds`` seeds, each heart without one gets ``draws`` random scars. ``pass_rate`` is the share of real
     studies that the quality filter lets pass, ``resamples`` the number of bootstrap samples and of random
     halves, ``montages`` how many studies are shown. Raises SpecificationError.
@@ -43,6 +44,8 @@ class EvaluationConfig:
     segmenter: str | None = None
     sampler: str = "dpm"
     steps: int = 8
+    jumps: int | tuple[int, int] | None = None
+    guidance: float | None = None
     texture: str | float | None = None
     halo_mm: float | None = None
     seeds: int = 3
@@ -68,7 +71,10 @@ class EvaluationConfig:
             )
         _check_number("pass_rate", self.pass_rate, 0.01, 1.0)
         if self.halo_mm is not None:
-            _check_number("halo_mm", self.halo_mm, 0.0, 20.0)
+            _check_number("halo_mm", self.halo_mm, 0.0, 10.0)
+        if self.guidance is not None:
+            _check_number("guidance", self.guidance, 0.0, 20.0)
+        object.__setattr__(self, "jumps", _jumps(self.jumps))
         for name in ("model", "segmenter", "sampler", "device"):
             if not isinstance(getattr(self, name), str | None):
                 raise SpecificationError(f"The setting '{name}' must be a name.")
@@ -133,6 +139,13 @@ def _names(name: str, value: Any) -> str | tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
         raise SpecificationError(f"The setting '{name}' must be a list of names.")
     return tuple(dict.fromkeys(value))
+
+
+def _jumps(value: Any) -> int | tuple[int, int] | None:
+    parts = value if isinstance(value, list | tuple) else [1 if value is None else value] * 2
+    if len(parts) != 2 or any(not isinstance(v, int) or isinstance(v, bool) or v < 1 for v in parts):
+        raise SpecificationError("The setting 'jumps' must be one or two whole numbers from 1 up.")
+    return (parts[0], parts[1]) if isinstance(value, list | tuple) else value
 
 
 def _check_number(name: str, value: Any, low: float, high: float) -> None:

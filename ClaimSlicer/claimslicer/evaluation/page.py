@@ -11,7 +11,7 @@ from claimslicer.evaluation.pictures import Shown, evaluation_figure, overview_f
 from claimslicer.evaluation.record import ScarRecord
 from claimslicer.evaluation.run import SETTINGS_FILE
 from claimslicer.evaluation.summary import Summary
-from claimslicer.evaluation.tables import studies_table, tables_of
+from claimslicer.evaluation.tables import headline, studies_table, tables_of
 from claimslicer.figures.montage import synthesis_montage
 from claimslicer.figures.report import Picture, Report, Section, write_report
 from claimslicer.outputs import write_text
@@ -36,7 +36,7 @@ def write_page(config: EvaluationConfig, records: Sequence[ScarRecord], summary:
         synthetic=True,
     )
     sections = [
-        Section("Against real scars", tables=tables_of(summary), pictures=[figures]),
+        Section("Against real scars", headline(summary), tables=tables_of(summary), pictures=[figures]),
         *_montage_sections(config, records),
         Section("Every study", tables=[studies_table(records)]),
     ]

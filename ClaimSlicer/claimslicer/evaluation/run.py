@@ -103,7 +103,7 @@ def evaluate(config: EvaluationConfig, events: Events = SILENT) -> list[ScarReco
         "model": load_generator(config.model, config.device).weights,
         "segmenter": load_segmenter(config.segmenter, config.device).weights,
     }
-    _claim_folder(config, weights)
+    _claim_folder(config, weights, hearts)
     training: np.ndarray | None = None
     records = []
     for number, (heart, kind, draw) in enumerate(jobs):
@@ -153,19 +153,22 @@ def _jobs(config: EvaluationConfig, hearts: list[Heart]) -> list[tuple[Heart, st
     return jobs
 
 
-def _claim_folder(config: EvaluationConfig, weights: dict[str, Any]) -> None:
-    """Write down what the folder's results are made with; refuse it where that was something else."""
+def _claim_folder(config: EvaluationConfig, weights: dict[str, Any], hearts: list[Heart]) -> None:
+    """Write down what the folder's results are made from; refuse it where that was something else."""
     path = make_folder(config.out) / SETTINGS_FILE
-    now = json.loads(json.dumps({"settings": config.to_dict(), "weights": weights}))
+    studies = {h.study.name: [sha256_of_array(h.study.image), sha256_of_array(h.labels)] for h in hearts}
+    now = json.loads(
+        json.dumps({"settings": config.to_dict(), "weights": weights, "also": {"studies": studies}})
+    )
     if not path.exists():
         write_text(path, json.dumps(now, indent=2, ensure_ascii=False))
         return
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
-        old = {**before["settings"], **before["weights"]}
+        old = before["settings"] | before["weights"] | before["also"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SpecificationError(f"'{path}' is damaged: choose another folder as 'out'.") from error
-    new = {**now["settings"], **now["weights"]}
+    new = now["settings"] | now["weights"] | now["also"]
     other = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
     if other:
         raise SpecificationError(
@@ -208,7 +211,8 @@ def _painted(
     from claimslicer.synthesis import synthesize
     from claimslicer.synthesis.model import load_generator
 
-    options: dict[str, Any] = {} if config.halo_mm is None else {"halo_mm": config.halo_mm}
+    names = ("jumps", "guidance", "texture", "halo_mm")
+    options = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
     with counted_calls(load_generator(config.model, config.device).network.denoise) as calls:
         start = time.perf_counter()
         result = synthesize(
@@ -218,7 +222,6 @@ def _painted(
             model=config.model,
             sampler=config.sampler,  # type: ignore[arg-type]
             num_inference_steps=config.steps,
-            texture=config.texture,
             seed=seed,
             intensity=intensity,
             repaint_existing=True,

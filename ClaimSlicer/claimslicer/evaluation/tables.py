@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from claimslicer.evaluation.cohort import CHANCE, LEVELS, Estimate
+from claimslicer.evaluation.config import CONTROLS
 from claimslicer.evaluation.measures import YARDSTICKS
 from claimslicer.evaluation.record import ScarRecord
 from claimslicer.evaluation.summary import KindSummary, Summary, targets
@@ -40,11 +41,37 @@ _MEASURE_COLUMNS = (
     ("Angle error (°)", lambda k: _number(k.kept.angle_deg, 0)),
     ("Transmurality error", lambda k: _number(k.kept.transmurality)),
     ("Transmurality CCC", lambda k: _number(k.kept.transmurality_ccc)),
-    ("Seconds", lambda k: _number(k.seconds)),
-    ("Network evaluations", lambda k: str(k.evaluations)),
-    ("Changed outside", lambda k: str(k.changed_outside)),
-    ("No heart found", lambda k: str(k.no_heart)),
+    ("Seconds", lambda k: _number(k.seconds) if k.evaluations else "–"),
+    ("Network evaluations", lambda k: k.evaluations or "–"),
+    ("Changed outside", lambda k: k.changed_outside),
+    ("No heart found", lambda k: k.no_heart),
 )
+
+
+def headline(summary: Summary) -> str:
+    """Return what the tables say, in a few sentences."""
+    real = summary.kinds["real"].kept
+    sentences = []
+    for kind in summary.kinds.values():
+        failed = ", ".join(TITLES[name] for name in kind.fails)
+        if kind.kind in CONTROLS:
+            sentences.append(
+                f"The control '{kind.kind}' is told from real scars by {failed}."
+                if failed
+                else f"The control '{kind.kind}' is not told from real scars: these yardsticks are too blunt."
+            )
+        elif kind.kind != "real":
+            passed = f"{len(kind.distances) - len(kind.fails)} of {len(kind.distances)} yardsticks"
+            sentences.append(
+                f"{kind.kind.capitalize()} scars lie within real scars' own differences on {passed}"
+                + (f", not by {failed}." if failed else ".")
+            )
+            sentences.append(
+                f"The AHA segments asked and found agree with a Dice of {_number(kind.kept.segments)} (real "
+                f"scars: {_number(real.segments)}), the transmurality to {_fraction(kind.kept.transmurality)} "
+                f"of the wall ({_fraction(real.transmurality)})."
+            )
+    return " ".join(sentences)
 
 
 def tables_of(summary: Summary) -> list[Table]:

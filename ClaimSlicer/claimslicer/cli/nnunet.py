@@ -64,3 +64,29 @@ def trainers(
                 "use --install.",
                 err=True,
             )
+
+
+@app.command("import")
+def import_one(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL_FOLDER", help="nnU-Net's TRAINER__PLANS__CONFIGURATION, or a fold in it."
+        ),
+    ],
+    name: Annotated[str, typer.Option("--name", help="Name to ask for the model by.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write; else your own models.", show_default=False)
+    ] = None,
+    checkpoint: Annotated[
+        str, typer.Option("--checkpoint", help="File in the folds' folders.")
+    ] = "checkpoint_final.pth",
+    terms: Annotated[
+        str, typer.Option("--terms", help="Licence of the weights, for the card.", show_default=False)
+    ] = "",
+) -> None:
+    """Take in a trained nnU-Net as safetensors with a card; 'segment --model NAME' runs it."""
+    from claimslicer.segmentation.nnunet.transfer import import_nnunet
+
+    model = import_nnunet(folder, name, out=out, checkpoint=checkpoint, terms=terms)
+    typer.echo(f"Imported {name} to {model.weights}. Terms: {model.card.terms}")

@@ -13,11 +13,13 @@ import torch
 from scipy import ndimage
 from torch import nn
 
+from claimslicer.devices import choose_device
 from claimslicer.errors import StudyError
 from claimslicer.events import SILENT, Events
 from claimslicer.labels import Label, infarct_mask, myocardium_mask
 from claimslicer.patches import with_neighbours
 from claimslicer.segmentation.model import SegmenterModel, load_segmenter
+from claimslicer.segmentation.nnunet.model import NnunetModel, find_nnunet
 from claimslicer.segmentation.preprocessing import (
     heart_grid,
     left_ventricle_centre,
@@ -57,23 +59,49 @@ def segment(
 ) -> SegmentationResult:
     """Label cavity, myocardium, infarct and MVO of ``study`` from its image alone.
 
+    ``model`` is a name or path of the program's own models, or a folder of nnU-Net's results: that one's own
+    predictor is then used.
+
     Raises:
         StudyError: no left ventricle was found.
         ModelError: the weights can't be used.
     """
+    if (nnunet := find_nnunet(model)) is not None:
+        return _segment_with_nnunet(nnunet, study, device, events)
     segmenter = load_segmenter(model, device)
     events.progress("segmenting", 0.0, "finding the left ventricle")
     centre = find_left_ventricle(segmenter, study)
     probabilities = _label_probabilities(segmenter, study, centre, events)
     infarct = probabilities[Label.INFARCT] + probabilities[Label.MVO]
     labels = clean_labels(probabilities.argmax(0).astype(np.uint8), infarct, study.geometry)
-    entropy = -(probabilities * np.log(np.maximum(probabilities, 1e-8))).sum(0) / math.log(len(probabilities))
+    entropy = _entropy(probabilities, len(probabilities))
     wall = myocardium_mask(labels)
     if not wall.any() or entropy[wall].mean() > LARGEST_WALL_UNCERTAINTY:
         raise StudyError(_NOT_FOUND.format(study.name))
     recipe = make_recipe("segment", study, {"centre_yx": centre}, weights=segmenter.weights)
     events.progress("segmenting", 1.0, "done")
-    return SegmentationResult(labels, entropy.astype(np.float32), probabilities, centre, recipe)
+    return SegmentationResult(labels, entropy, probabilities, centre, recipe)
+
+
+def _segment_with_nnunet(model: NnunetModel, study: Study, device: str, events: Events) -> SegmentationResult:
+    """Label ``study`` as ``nnUNetv2_predict`` does, nothing cleaned. Raises StudyError as :func:`segment`."""
+    from claimslicer.segmentation.nnunet.predict import predict
+
+    events.progress("segmenting", 0.1, "nnU-Net")
+    labels, probabilities = predict(model, study, choose_device(device))
+    if not myocardium_mask(labels).any():
+        raise StudyError(_NOT_FOUND.format(study.name))
+    centre = left_ventricle_centre(labels != Label.BACKGROUND)
+    recipe = make_recipe("segment", study, {"centre_yx": centre}, weights=model.weights)
+    events.progress("segmenting", 1.0, "done")
+    classes = len(model.dataset["labels"])
+    return SegmentationResult(labels, _entropy(probabilities, classes), probabilities, centre, recipe)
+
+
+def _entropy(probabilities: np.ndarray, classes: int) -> np.ndarray:
+    """Return the entropy of ``(c, z, y, x)``, float32: 0 where one class is sure, 1 where all are even."""
+    entropy = -(probabilities * np.log(np.maximum(probabilities, 1e-8))).sum(0) / math.log(classes)
+    return np.minimum(entropy, 1).astype(np.float32)
 
 
 _NOT_FOUND = "No left ventricle was found in '{}'; is it a short-axis LGE study?"

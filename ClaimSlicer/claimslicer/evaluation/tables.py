@@ -68,8 +68,8 @@ def headline(summary: Summary) -> str:
             )
             sentences.append(
                 f"The AHA segments asked and found agree with a Dice of {_number(kind.kept.segments)} (real "
-                f"scars: {_number(real.segments)}), the transmurality to {_fraction(kind.kept.transmurality)} "
-                f"of the wall ({_fraction(real.transmurality)})."
+                f"scars: {_number(real.segments)}), the transmurality to "
+                f"{_fraction(kind.kept.transmurality)} of the wall ({_fraction(real.transmurality)})."
             )
     return " ".join(sentences)
 

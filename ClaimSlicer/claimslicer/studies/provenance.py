@@ -66,6 +66,17 @@ def to_json(value: Any) -> Any:
     return [to_json(item) for item in value] if isinstance(value, list | tuple) else value
 
 
+def source_record(study: Study) -> dict[str, Any]:
+    """Say which study something comes from: its name and path, and the hashes of its image and labels."""
+    return {
+        "name": study.name,
+        "path": None if study.source is None else str(study.source),
+        "image_sha256": sha256_of_array(study.image),
+        "labels_sha256": None if study.labels is None else sha256_of_array(study.labels),
+        "synthetic": study.synthetic,
+    }
+
+
 def make_recipe(
     command: str,
     study: Study | None = None,
@@ -83,13 +94,7 @@ def make_recipe(
     """
     recipe: dict[str, Any] = {"recipe_version": RECIPE_VERSION, "command": command}
     if study is not None:
-        recipe["source"] = {
-            "name": study.name,
-            "path": None if study.source is None else str(study.source),
-            "image_sha256": sha256_of_array(study.image),
-            "labels_sha256": None if study.labels is None else sha256_of_array(study.labels),
-            "synthetic": study.synthetic,
-        }
+        recipe["source"] = source_record(study)
     recipe["settings"] = to_json({} if settings is None else settings)
     recipe["seed"] = to_json(seed)
     recipe["weights"] = to_json(weights)

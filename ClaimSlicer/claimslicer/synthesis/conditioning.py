@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from claimslicer.labels import Label, ScarLabel, myocardium_mask
 from claimslicer.patches import PatchGrid, neighbour_index
-from claimslicer.synthesis.settings import GeneratorSettings
+from claimslicer.synthesis.settings import HALO_MM, GeneratorSettings
 from claimslicer.synthesis.texture import HISTOGRAM_BINS, Texture
 
 SCAR_CENTRE, SCAR_WIDTH = 2.0, 1.75
@@ -19,9 +19,6 @@ scars and their halos."""
 
 SURROUNDINGS_SOFTNESS = 3.0
 """Surroundings are shown as arcsinh(u / 3): blood and fat are tens of remote SDs bright."""
-
-HALO_MM = 3.0
-"""How far real scars blush into the healthy wall: partial volume, blur and the border zone of the tissue."""
 
 
 @dataclass(frozen=True)

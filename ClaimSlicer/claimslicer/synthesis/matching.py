@@ -59,13 +59,21 @@ class Border:
         return float((flat[self.inner] - flat[self.outer]).mean())
 
 
-def match_texture(painted: np.ndarray, scar: np.ndarray, border: Border, texture: Texture) -> np.ndarray:
+def match_texture(
+    painted: np.ndarray,
+    scar: np.ndarray,
+    border: Border,
+    texture: Texture,
+    hidden: tuple[np.ndarray, np.ndarray] | None = None,
+) -> np.ndarray:
     """Return ``painted`` with the grey levels of ``texture``; arrays ``(z, y, x)``, in remote SDs.
 
     The scar's values keep their order and take the texture's quantiles, over the whole study at once, so that
     its slices agree. MVO keeps its pattern and takes its contrast to the scar. Then the edge becomes as steep
     as the texture's: by the halo's height where one is painted, else by giving the lower grey levels to the
     rim first, as far as that goes.
+    ``hidden`` is a border zone: the image before, and how much of the result (0–1) will show of it. A halo
+    goes on from what shows.
     """
     infarct, dark = scar == ScarLabel.SCAR, scar == ScarLabel.MVO
     mean = texture.mean
@@ -78,7 +86,8 @@ def match_texture(painted: np.ndarray, scar: np.ndarray, border: Border, texture
         result = np.where(dark, result + (mean + texture.mvo_contrast - result[dark].mean()), result)
     if border.halo.any() and border.inner.size and np.isfinite(texture.edge):
         weight = float(border.halo.reshape(-1)[border.outer].mean())
-        lift = (border.step(result) - texture.edge) / max(weight, 0.1)
+        shown = result if hidden is None else hidden[0] + hidden[1] * (result - hidden[0])
+        lift = (border.step(shown) - texture.edge) / max(weight, 0.1)
         result = result + float(np.clip(lift, -STRONGEST_HALO, STRONGEST_HALO)) * border.halo
     return result
 

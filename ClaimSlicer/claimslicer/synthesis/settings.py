@@ -10,6 +10,9 @@ from claimslicer.errors import SpecificationError
 Prediction = Literal["velocity", "noise"]
 """What the network predicts: *v* (Salimans & Ho 2022), or ε as in the CLAIM paper."""
 
+HALO_MM = 3.0
+"""How far real scars blush into the healthy wall: partial volume, blur and the border zone of the tissue."""
+
 
 @dataclass(frozen=True)
 class GeneratorSettings:

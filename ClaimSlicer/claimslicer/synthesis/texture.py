@@ -7,13 +7,18 @@ weights as a bank.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.cluster.vq import kmeans2
 
 from claimslicer.errors import SpecificationError, StudyError
 from claimslicer.labels import Label
+from claimslicer.studies import Study
+from claimslicer.studies.provenance import source_record
+from claimslicer.synthesis.normalisation import remote_scale
 
 HISTOGRAM_BINS = 16
 HISTOGRAM_EDGES = np.linspace(-1.0, 15.0, HISTOGRAM_BINS + 1)
@@ -25,22 +30,46 @@ LEVELS = (np.arange(33) + 0.5) / 33
 PRESETS = ("faint", "medium", "bright")
 """Names for clusters of the bank, in the order of their median grey level."""
 
+ANY = "any"
+"""The name for any patient's texture."""
+
 MINIMUM_VOXELS = 20
 """Fewer scar voxels than this say too little of a texture."""
 
-MIDDLE_SHARE = 0.4
-"""Without a wish, a texture is drawn from this share of the bank, the patients of middling contrast."""
+TYPICAL_CONTRAST = (0.45, 0.65)
+"""Quantiles of contrast that a texture drawn without a wish has beside the darkest and brightest blood."""
+
+TYPICAL_SPREAD, TYPICAL_EDGE = 0.06, 0.3
+"""Of the texture drawn without a wish: the SD of its contrast's logarithm, the quantile of its edge."""
 
 
 @dataclass(frozen=True)
 class Texture:
     """``quantiles`` of scar without MVO at :data:`LEVELS`, ``mvo_contrast`` (mean of MVO − mean of scar) and
-    ``edge`` (see :func:`edge_step`), all in remote SDs.
+    ``edge`` (see :func:`edge_step`), all in remote SDs; ``source`` says which study it was measured in.
     """
 
     quantiles: np.ndarray
     mvo_contrast: float
     edge: float
+    source: Mapping[str, Any] | None = None
+
+    @classmethod
+    def from_recipe(cls, values: Mapping[str, Any]) -> Texture:
+        """Read what a recipe or the worker's message holds of a texture. Raises SpecificationError."""
+        try:
+            quantiles = np.asarray(values["quantiles"], dtype=np.float64)
+            texture = cls(
+                quantiles, float(values["mvo_contrast"]), float(values["edge"]), values.get("source")
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise SpecificationError("A texture lacks its numbers; measure it in its study again.") from error
+        numbers = [*quantiles.ravel(), texture.mvo_contrast, texture.edge]
+        if quantiles.shape != LEVELS.shape or not np.isfinite(numbers).all():
+            raise SpecificationError(
+                f"A texture has {len(LEVELS)} quantiles, a contrast and an edge; measure it again."
+            )
+        return texture
 
     @property
     def median(self) -> float:
@@ -63,6 +92,10 @@ class Texture:
         return Texture(self.quantiles * gain, self.mvo_contrast * gain, self.edge * gain)
 
 
+TextureWish = str | float | Texture | Mapping[str, Any] | None
+"""What :meth:`TextureBank.choose` takes."""
+
+
 def measure_texture(units: np.ndarray, labels: np.ndarray, mvo_contrast: float | None = None) -> Texture:
     """Measure the scar of ``labels`` in an image in remote SDs, both ``(z, y, x)``.
 
@@ -82,6 +115,23 @@ def measure_texture(units: np.ndarray, labels: np.ndarray, mvo_contrast: float |
     elif mvo_contrast is None:
         mvo_contrast = TYPICAL_MVO_CONTRAST
     return Texture(np.quantile(values, LEVELS), mvo_contrast, edge_step(units, labels))
+
+
+def texture_of_study(study: Study) -> Texture:
+    """Measure the scar of a labelled study; the texture's ``source`` names it.
+
+    Raises:
+        StudyError: it has no labels, too little scar or no healthy wall beside it, or no usable remote wall.
+    """
+    if study.labels is None:
+        raise StudyError(
+            f"{study.name} comes without labels, which say where its scar is: put its label map beside it."
+        )
+    units = remote_scale(study.image, study.labels).forward(study.image)
+    texture = measure_texture(units, study.labels)
+    if not np.isfinite(texture.edge):
+        raise StudyError(f"The scar of {study.name} borders on no healthy wall: take another study's.")
+    return replace(texture, source=source_record(study))
 
 
 TYPICAL_MVO_CONTRAST = -1.6
@@ -115,17 +165,18 @@ class TextureBank:
     """Scar textures of training patients.
 
     ``quantiles`` is ``(n, 33)``, ``mvo_contrasts`` and ``edges`` are ``(n,)``, in remote SDs; ``clusters``
-    ``(n,)`` says to which of :data:`PRESETS` each belongs.
+    ``(n,)`` says to which of :data:`PRESETS` each belongs; ``blood`` ``(n,)`` is the blood pool's median.
     """
 
     quantiles: np.ndarray
     mvo_contrasts: np.ndarray
     edges: np.ndarray
     clusters: np.ndarray
+    blood: np.ndarray
 
     @classmethod
-    def learnt(cls, textures: list[Texture]) -> TextureBank:
-        """Gather ``textures`` and sort them into the presets by k-means over median and spread."""
+    def learnt(cls, textures: list[Texture], blood: list[float]) -> TextureBank:
+        """Gather patients' textures and blood; k-means over median and spread sorts them into the presets."""
         quantiles = np.stack([texture.quantiles for texture in textures])
         median = quantiles[:, len(LEVELS) // 2]
         spread = np.subtract(*(quantiles[:, int(level * len(LEVELS))] for level in (0.9, 0.1)))
@@ -140,6 +191,7 @@ class TextureBank:
             np.array([texture.mvo_contrast for texture in textures]),
             np.array([texture.edge for texture in textures]),
             rank[found],
+            np.array(blood),
         )
 
     def __len__(self) -> int:
@@ -149,20 +201,23 @@ class TextureBank:
         """Return one patient's texture."""
         return Texture(self.quantiles[index], float(self.mvo_contrasts[index]), float(self.edges[index]))
 
-    def choose(self, texture: str | float | Texture | None, rng: np.random.Generator) -> Texture:
-        """Return a texture.
+    def choose(self, texture: TextureWish, blood: float, rng: np.random.Generator) -> Texture:
+        """Return a texture for a study whose blood pool has the median ``blood``, in remote SDs.
 
-        ``texture`` is None (drawn from the patients of middling contrast), ``any`` (from all), a preset
-        (from its cluster), the median grey level wanted in remote SDs, or a texture itself.
+        ``texture`` is None (a patient's shape at a typical contrast), ``any`` (from all), a preset
+        (from its cluster), the median grey level wanted in remote SDs, or a texture itself, also as a recipe
+        holds it.
 
         Raises:
             SpecificationError: an unknown name, or a grey level that is none of a scar.
         """
         if isinstance(texture, Texture):
             return texture
+        if isinstance(texture, Mapping):
+            return Texture.from_recipe(texture)
         if texture is None:
-            return self.texture(int(rng.choice(self._middle())))
-        if texture == "any":
+            return self._typical(blood, rng)
+        if texture == ANY:
             return self.texture(int(rng.integers(len(self))))
         if texture in PRESETS:
             members = np.flatnonzero(self.clusters == PRESETS.index(str(texture)))
@@ -175,8 +230,8 @@ class TextureBank:
             target = float(texture)
         except ValueError as error:
             raise SpecificationError(
-                f"There is no texture '{texture}': use {', '.join(PRESETS)}, any, a study with scar, or the "
-                "median grey level in remote SDs, such as 5."
+                f"There is no texture '{texture}': use {', '.join(PRESETS)}, {ANY}, a study with scar, or "
+                "the median grey level in remote SDs, such as 5."
             ) from error
         if not 0.2 <= target <= 50:
             raise SpecificationError("A scar's median grey level lies between 0.2 and 50 remote SDs.")
@@ -184,7 +239,15 @@ class TextureBank:
         nearest = self.texture(int(np.argmin(np.abs(medians - target))))
         return nearest.scaled(target / max(nearest.median, 0.2))
 
-    def _middle(self) -> np.ndarray:
-        order = np.argsort(self.quantiles.mean(1), kind="stable")
-        left_out = round(len(order) * (1 - MIDDLE_SHARE) / 2)
-        return order[left_out : len(order) - left_out] if len(order) > 2 * left_out else order
+    def _typical(self, blood: float, rng: np.random.Generator) -> Texture:
+        """One patient's shape at the contrast that is typical beside such blood, give or take.
+
+        The typical edge is below the median: a seam is a worse mistake than a soft border.
+        """
+        shape = self.texture(int(rng.integers(len(self))))
+        gain = float(np.exp(rng.normal(0.0, TYPICAL_SPREAD)))
+        level = np.interp((self.blood < blood).mean(), (0.0, 1.0), TYPICAL_CONTRAST)
+        contrast = float(np.quantile(self.quantiles.mean(1), level))
+        quantiles = shape.quantiles * (contrast / max(shape.mean, 0.2))
+        dark = float(np.median(self.mvo_contrasts))
+        return Texture(quantiles, dark, float(np.quantile(self.edges, TYPICAL_EDGE))).scaled(gain)

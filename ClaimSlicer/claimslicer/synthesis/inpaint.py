@@ -31,7 +31,7 @@ from claimslicer.synthesis.model import GeneratorModel, load_generator
 from claimslicer.synthesis.normalisation import RemoteScale, remote_scale
 from claimslicer.synthesis.samplers import Jumps, SamplerName, check_sampling, network_evaluations, sample
 from claimslicer.synthesis.text import caption_condition
-from claimslicer.synthesis.texture import Texture
+from claimslicer.synthesis.texture import Texture, TextureWish
 
 NATIVE_PIXELS_MM = (1.1, 2.2)
 """Pixel sizes that the network was trained on; other studies are painted at 1.5 mm and brought back."""
@@ -85,7 +85,7 @@ def synthesize_variants(
     sampler: SamplerName = "dpm",
     num_inference_steps: int = 8,
     jumps: Jumps = 1,
-    texture: str | float | Texture | None = None,
+    texture: TextureWish = None,
     guidance: float = 1.0,
     caption: str | None = None,
     text_encoder: str | Path | None = None,
@@ -142,10 +142,12 @@ def synthesize_variants(
     masks: dict[str, Any] = {"scar": scar} if intensity is None else {"scar": scar, "intensity": intensity}
     recipe = make_recipe("synthesize", study, settings, weights=generator.weights, **masks)
     border = Border.of(labels, scar, halo, spacing)
+    share = None if intensity is None else np.where(halo, 1.0, intensity)
     results = []
     for seed, values, wanted in zip(seeds, painted, textures, strict=True):
-        matched = match_texture(values, scar, border, wanted)
-        image = _blend(study.image, scale.backward(matched), (scar != ScarLabel.NONE) | halo, intensity)
+        hidden = None if share is None else (canvas.units, share)
+        matched = match_texture(values, scar, border, wanted, hidden)
+        image = _blend(study.image, scale.backward(matched), (scar != ScarLabel.NONE) | halo, share)
         difference = image.astype(np.float32) - study.image.astype(np.float32)
         results.append(SynthesisResult(image, difference, recipe | {"seed": int(seed)}))
     events.progress("painting", 1.0, "done")
@@ -277,13 +279,12 @@ def _painting_grid(study: Study, labels: np.ndarray, divisor: int) -> PatchGrid:
 
 
 def _blend(
-    original: np.ndarray, painted: np.ndarray, inside: np.ndarray, intensity: np.ndarray | None
+    original: np.ndarray, painted: np.ndarray, inside: np.ndarray, share: np.ndarray | None
 ) -> np.ndarray:
-    """Put the painted grey levels into a copy of ``original``, in its type; nothing else changes."""
+    """Put ``share`` of the painted grey levels into a copy of ``original``; nothing else changes."""
     values = painted[inside]
-    if intensity is not None:
-        share = intensity[inside].astype(np.float64)
-        values = share * values + (1 - share) * original[inside]
+    if share is not None:
+        values = share[inside] * values + (1 - share[inside]) * original[inside]
     if np.issubdtype(original.dtype, np.integer):
         limits = np.iinfo(original.dtype)
         values = np.clip(np.rint(values), limits.min, limits.max)

@@ -45,7 +45,7 @@ def check_round_trip(mask: np.ndarray, frame: LVFrame) -> None:
         assert error <= max(1.0, (0.001 if percent >= 1 else 0.0001) * wall.sum() + 1)
     low, high = asked.transmurality
     depth = frame.transmural[before & named]
-    assert np.mean((depth < low) | (depth > high)) <= 0.25
+    assert np.mean((depth < low) | (depth > high)) <= 0.1
     assert frame.transmural[scar].min() >= low
     assert frame.transmural[scar].max() <= high
 

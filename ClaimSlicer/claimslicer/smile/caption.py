@@ -143,7 +143,11 @@ def _depths(wall: Wall, scar: np.ndarray, counts: dict[int, int], voxel_mm: floa
     depth = wall.depth[scar & named]
     face = min(0.5 * voxel_mm / wall.thickness_mm, 0.2)
     for outliers in _OUTLIERS:
-        ends = np.quantile(depth, (outliers / 2.0, 1.0 - outliers / 2.0))
+        # Never between two voxels: of a few, that would leave out all.
+        ends = (
+            np.quantile(depth, outliers / 2.0, method="lower"),
+            np.quantile(depth, 1.0 - outliers / 2.0, method="higher"),
+        )
         low = 0.0 if ends[0] <= face else round(float(np.floor(20.0 * ends[0])) / 20.0, 2)
         high = 1.0 if ends[1] >= 1.0 - face else round(float(np.ceil(20.0 * ends[1] + 1e-6)) / 20.0, 2)
         inside = (wall.depth >= low) & (wall.depth <= high)

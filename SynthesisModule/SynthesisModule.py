@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import json
 import random
 import typing
@@ -31,6 +30,7 @@ except ModuleNotFoundError as error:
 import qt
 from claimslicer.errors import StudyError
 from claimslicer.smile import ScarSpec
+from claimslicer.synthesis.settings import HALO_MM
 from claimslicer.worker.messages import study_values
 from ClaimSlicerLib import views
 from ClaimSlicerLib.choices import DEVICE_OPTIONS, Choice, ask_devices, model_options
@@ -43,13 +43,12 @@ from ClaimSlicerLib.synthetic import recipe_of
 from ClaimSlicerLib.worker import geometry_worker, model_worker
 from ClaimSlicerLib.wrapped import wrapped
 from SynthesisModuleLib.comparison_box import ComparisonBox
+from SynthesisModuleLib.options import STEPS, Sampler, Texture
 from SynthesisModuleLib.variants import KIND, add_variants
 from SynthesisModuleLib.variants_box import VariantsBox
 
 MAXIMUM_SEED = 999999
 FILE_KINDS = "NIfTI (*.nii.gz *.nii);;NRRD (*.nrrd);;MetaImage (*.mha)"
-STEPS = {"dpm": 8, "ddim": 16, "repaint": 300}
-"""What each sampler is used with."""
 
 
 class SynthesisModule(ScriptedLoadableModule):
@@ -62,44 +61,11 @@ class SynthesisModule(ScriptedLoadableModule):
         parent.dependencies = ["ClaimSlicer"]
         parent.contributors = ["The CLAIM for 3D Slicer developers"]
         parent.helpText = _(
-            "Paints a scar mask into an LGE study; only the mask's voxels change, and the result is marked "
-            "as synthetic. For research only, not for diagnosis. Nothing leaves this computer."
+            "Paints a scar mask into an LGE study; only the mask's voxels change, and with a halo those of "
+            "the wall next to it. The result is marked as synthetic. For research only, not for diagnosis. "
+            "Nothing leaves this computer."
         )
         parent.acknowledgementText = _("After the CLAIM paper; see the README for the reference.")
-
-
-class Texture(enum.Enum):
-    """The library's textures."""
-
-    AUTO = None
-    FAINT = "faint"
-    MEDIUM = "medium"
-    BRIGHT = "bright"
-
-    def label(self) -> str:
-        """Return what the user reads."""
-        return {
-            Texture.AUTO: _("Automatic, as in a like heart"),
-            Texture.FAINT: _("Faint"),
-            Texture.MEDIUM: _("Medium"),
-            Texture.BRIGHT: _("Bright"),
-        }[self]
-
-
-class Sampler(enum.Enum):
-    """The library's samplers."""
-
-    DPM = "dpm"
-    DDIM = "ddim"
-    REPAINT = "repaint"
-
-    def label(self) -> str:
-        """Return what the user reads."""
-        return {
-            Sampler.DPM: _("DPM-Solver++ (fast)"),
-            Sampler.DDIM: _("DDIM"),
-            Sampler.REPAINT: _("RePaint, as published (slow)"),
-        }[self]
 
 
 @parameterNodeWrapper
@@ -110,6 +76,8 @@ class SynthesisModuleParameterNode:
     labels: typing.Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
     scar: typing.Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
     texture: Texture
+    textureVolume: vtkMRMLScalarVolumeNode  # noqa: N815
+    textureLabels: typing.Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: N815, UP007
     seed: Annotated[int, WithinRange(0, MAXIMUM_SEED)] = 0
     count: Annotated[int, WithinRange(1, 8)] = 1
     model: str = "emidec"
@@ -117,6 +85,7 @@ class SynthesisModuleParameterNode:
     sampler: Sampler
     steps: Annotated[int, WithinRange(2, 300)] = 8
     softBorder: bool = True  # noqa: N815
+    halo: bool = False
     repaintExisting: bool = False  # noqa: N815
     against: vtkMRMLScalarVolumeNode
     shown: vtkMRMLScalarVolumeNode
@@ -139,14 +108,22 @@ class SynthesisModuleLogic(ScriptedLoadableModuleLogic):
             "study": study_values(volume_study(volume, parameters.labels)),
             "scar": scar_mask(parameters.scar, volume),
             "seeds": self.seeds(parameters),
-            "texture": parameters.texture.value,
             "model": parameters.model,
             "device": parameters.device,
             "sampler": parameters.sampler.value,
             "num_inference_steps": parameters.steps,
             "repaint_existing": parameters.repaintExisting,
             "border_zone_mm": border_zone_mm(parameters.scar) if parameters.softBorder else 0.0,
+            "halo_mm": HALO_MM if parameters.halo else 0.0,
+            **self.texture(parameters),
         }
+
+    def texture(self, parameters: SynthesisModuleParameterNode) -> dict[str, typing.Any]:
+        """Return the texture as the worker is asked for it. Raises StudyError for unfit nodes."""
+        if parameters.texture is not Texture.STUDY:
+            return {"texture": parameters.texture.value}
+        like = volume_study(parameters.textureVolume, parameters.textureLabels)
+        return {"texture_study": study_values(like)}
 
     def seeds(self, parameters: SynthesisModuleParameterNode) -> list[int]:
         """Return each variant's seed: the one shown and those after it."""
@@ -189,6 +166,9 @@ class SynthesisModuleWidget(Panel):
         self.models = Choice(ui.modelSelector, lambda name: self._set("model", name))
         self.devices = Choice(ui.deviceSelector, lambda name: self._set("device", name))
         self.devices.offer(DEVICE_OPTIONS)
+        ui.haloCheck.toolTip = _(
+            "Real scars blush up to {mm:g} mm into healthy wall: voxels next to the mask change then, too"
+        ).format(mm=HALO_MM)
         for button, slot in (
             (ui.applyButton, self.on_apply),
             (ui.newSeedButton, self.on_new_seed),
@@ -237,6 +217,11 @@ class SynthesisModuleWidget(Panel):
             return _("Choose the segmentation or label map of the left ventricle.")
         if self.parameters.scar is None:
             return _("Choose the scar mask; the module SMILE makes one.")
+        if self.parameters.texture is Texture.STUDY:
+            if self.parameters.textureVolume is None:
+                return _("Choose the volume that the texture is taken from.")
+            if self.parameters.textureLabels is None:
+                return _("Choose the labels that show the scar in the texture's volume.")
         return ""
 
     def update(self, *_args) -> None:
@@ -249,6 +234,8 @@ class SynthesisModuleWidget(Panel):
         self.variants.refresh(self.job.running, self.parameters.shown)
         self.models.show(self.parameters.model)
         self.devices.show(self.parameters.device)
+        for widget in self._texture_rows():
+            widget.visible = self.parameters.texture is Texture.STUDY
         seeds = self.logic.seeds(self.parameters)
         self.ui.seedsLabel.text = (
             _("seeds {} to {}").format(seeds[0], seeds[-1])
@@ -257,6 +244,10 @@ class SynthesisModuleWidget(Panel):
         )
         with slicer.util.tryWithErrorDisplay(_("The comparison can't be shown.")):
             self.comparison.follow(self.parameters)
+
+    def _texture_rows(self) -> tuple:
+        ui = self.ui
+        return ui.fromVolumeLabel, ui.fromVolumeSelector, ui.fromLabelsLabel, ui.fromLabelsSelector
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _on_removed(self, _scene, _event, node) -> None:

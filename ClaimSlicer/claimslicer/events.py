@@ -68,22 +68,3 @@ class EventFanOut:
         """Pass it on."""
         for receiver in self._receivers:
             receiver.emit(kind, **values)
-
-
-class PartEvents:
-    """Passes the progress of part ``index`` of ``count`` on as that of the whole; ``name`` is a part's."""
-
-    def __init__(self, events: Events, index: int, count: int, name: str) -> None:
-        self._events = events
-        self._index = index
-        self._count = count
-        self._name = name
-
-    def progress(self, stage: str, fraction: float, message: str = "") -> None:
-        """Pass it on."""
-        part = f"{self._name} {self._index + 1} of {self._count}, " if self._count > 1 else ""
-        self._events.progress(stage, (self._index + fraction) / self._count, f"{part}{message or stage}")
-
-    def emit(self, kind: str, **values: Any) -> None:
-        """Pass it on."""
-        self._events.emit(kind, **values)

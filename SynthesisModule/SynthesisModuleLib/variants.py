@@ -43,7 +43,7 @@ class Variant:
             node,
             name=node.GetName(),
             seed=str(recipe.get("seed", "")),
-            texture=str(settings.get("texture") or _("auto")),
+            texture=_texture_text(settings.get("texture")),
             scar_level=node.GetAttribute(LEVEL_ATTRIBUTE) or "",
             time=datetime.fromisoformat(made).strftime("%H:%M") if made else "",
         )
@@ -70,8 +70,24 @@ class Variant:
             (_("Model"), weights.get("name")),
             (_("Sampler"), f"{settings.get('sampler')}, {settings.get('num_inference_steps')}"),
             (_("Seed"), recipe.get("seed")),
+            (_("Texture"), self.texture),
+            (_("Changed"), _changed_text(settings.get("halo_mm", 0.0))),
         )
         return "\n".join([self.node.GetName(), *(f"{name}: {value}" for name, value in lines)])
+
+
+def _texture_text(texture: str | float | Mapping[str, Any] | None) -> str:
+    """Return what was asked for; for a texture that was measured, the study it comes from."""
+    if isinstance(texture, Mapping):
+        return (texture.get("source") or {}).get("name") or _("measured")
+    return str(texture or _("auto"))
+
+
+def _changed_text(halo_mm: float) -> str:
+    """Say which voxels are not the original's."""
+    if not halo_mm:
+        return _("only voxels of the mask")
+    return _("voxels of the mask, and of the wall up to {mm:g} mm beside it").format(mm=halo_mm)
 
 
 def variants() -> list[Variant]:

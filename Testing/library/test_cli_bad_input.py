@@ -206,6 +206,37 @@ def test_a_scar_that_cannot_be(cli, case, out, options, word):
     assert files_under(out) == {}
 
 
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--jumps", "2/2"], "makes no jumps"),
+        (["--sampler", "repaint", "--jumps", "two"], "no jumps"),
+        (["--sampler", "repaint", "--jumps", "1/2/3"], "no jumps"),
+        (["--sampler", "repaint", "--jumps", "0/2"], "1 or more"),
+        (["--steps", "5000"], "steps"),
+        (["--guidance", "-1"], "guidance"),
+        (["--guidance", "nan"], "guidance"),
+        (["--halo", "11"], "halo"),
+        (["--halo", "-1"], "halo"),
+        (["--halo", "nan"], "halo"),
+        (["--texture", "sparkling"], "no texture 'sparkling'"),
+        (["--texture", "0"], "0.2"),
+        (["--texture", "nan"], "0.2"),
+        (["--texture", "case/mask.nii.gz"], "comes without labels"),
+        (["--texture", "case/study.nii.gz"], "0 voxels of scar"),
+        (["--texture", "case/notes.txt"], "notes.txt"),
+    ],
+)
+def test_a_scar_that_cannot_be_painted_so(cli, case, out, phantom, monkeypatch, options, word):
+    """Samplers, textures and halos that there aren't, and studies that have no texture to give."""
+    monkeypatch.chdir(case.parent)
+    (case / "notes.txt").write_text("nothing here", encoding="utf-8")
+    mask = (phantom.labels == Label.MYOCARDIUM).astype(np.uint8)
+    write_volume(case / "mask.nii.gz", mask, phantom.geometry)
+    refused(cli(*arguments_of("synthesize", case / "study.nii.gz", out), *options), word)
+    assert files_under(out) == {}
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_output_folder_that_is_a_file(cli, case, phantom, tmp_path, command):
     """Found out before any work, whoever runs it."""

@@ -13,7 +13,12 @@ from claimslicer.labels import Label, myocardium_mask
 from claimslicer.models.registry import list_models, save_model
 from claimslicer.studies import Study, read_study, write_volume
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
+from claimslicer.synthesis import synthesize
+from claimslicer.synthesis.normalisation import RemoteScale
+from claimslicer.synthesis.samplers import SAMPLERS, network_evaluations
+from claimslicer.synthesis.texture import measure_texture, texture_of_study
 from cli_runner import Cli, files_under, run_here
+from scipy.ndimage import distance_transform_edt
 
 
 @pytest.fixture(scope="module")
@@ -261,6 +266,104 @@ def test_the_border_zone_goes_from_smile_to_synthesize(cli, case, tmp_path, ship
         assert outcome.code == 0, outcome.err
         changed[name] = np.abs(read_array(tmp_path / f"{name}_d_synthetic.nii.gz")).sum()
     assert changed["soft"] < 0.95 * changed["hard"]
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory) -> Path:
+    """Return a small heart without scar as a file, with labels and a scar mask beside it."""
+    settings = PhantomSettings(seed=9, matrix=(96, 96), n_slices=5, offset_mm=(0.0, 0.0), scar=None)
+    study = make_phantom(settings).study
+    path = tmp_path_factory.mktemp("healthy") / "well.nii.gz"
+    write_volume(path, study.image, study.geometry)
+    write_volume(path.with_name("well_labels.nii.gz"), study.labels, study.geometry)
+    mask = (study.labels == Label.MYOCARDIUM).astype(np.uint8)
+    mask[0], mask[3:], mask[:, :, : mask.shape[2] // 2] = 0, 0, 0
+    write_volume(path.with_name("mask.nii.gz"), mask, study.geometry)
+    return path
+
+
+@pytest.fixture
+def paint(cli, healthy, tmp_path, shipped_weights):
+    """Return a function that paints with some options and returns the image and its recipe."""
+
+    def painted(*options: object) -> tuple[np.ndarray, dict]:
+        asked = ("--scar", healthy.with_name("mask.nii.gz"), "--out", tmp_path / "new.nii.gz")
+        outcome = cli("synthesize", healthy, *asked, "--device", "cpu", *options)
+        assert outcome.code == 0, outcome
+        recipe = json.loads((tmp_path / "new_synthetic.json").read_text(encoding="utf-8"))
+        return read_array(tmp_path / "new_synthetic.nii.gz"), recipe
+
+    return painted
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_evaluates_the_network_as_often_as_it_should(paint, sampler, tmp_path):
+    """The steps asked, and with RePaint's jumps more; the recipe tells them."""
+    jumps = ("2/3", (2, 3)) if sampler == "repaint" else ("1", 1)
+    events = tmp_path / "events"
+    options = ("--sampler", sampler, "--jumps", jumps[0], "--steps", 4, "--events", events)
+    _image, recipe = paint(*options)
+    lines = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
+    steps = {line["message"] for line in lines if line["event"] == "progress" and " of " in line["message"]}
+    assert len(steps) == network_evaluations(sampler, 4, jumps[1])
+    settings = recipe["settings"]
+    assert settings["jumps"] == (list(jumps[1]) if sampler == "repaint" else 1)
+    assert (settings["sampler"], settings["halo_mm"], settings["guidance"]) == (sampler, 0.0, 1.0)
+
+
+def test_one_number_stands_for_both_of_the_jumps(paint):
+    """``5`` is the published 5/5."""
+    image, recipe = paint("--sampler", "repaint", "--steps", 4, "--jumps", 2)
+    again, _recipe = paint("--sampler", "repaint", "--steps", 4, "--jumps", "2/2")
+    assert recipe["settings"]["jumps"] == 2
+    np.testing.assert_array_equal(image, again)
+
+
+def test_a_halo_changes_the_wall_beside_the_mask_and_nothing_further_away(paint, healthy):
+    """Healthy wall within the asked mm, in plane; without a halo nothing outside the mask."""
+    study, scar = read_study(healthy), read_array(healthy.with_name("mask.nii.gz")) > 0
+    spacing = (study.geometry.spacing[1], study.geometry.spacing[0])
+    near = np.stack([distance_transform_edt(~part, spacing) <= 3 if part.any() else part for part in scar])
+    allowed = near & (study.labels == Label.MYOCARDIUM) & ~scar
+    image, recipe = paint("--halo", 3)
+    changed = (image != study.image) & ~scar
+    assert (recipe["settings"]["halo_mm"], recipe["settings"]["guidance"]) == (3.0, 1.0)
+    assert changed[allowed].mean() > 0.5
+    assert not changed[~allowed].any()
+    image, _recipe = paint("--halo", 0)
+    assert not (image != study.image)[~scar].any()
+
+
+def test_the_texture_of_another_study_is_taken_told_and_made_again(paint, healthy, case):
+    """The painted scar has that scar's grey levels; the recipe holds them, whose they are, and replays."""
+    image, recipe = paint("--texture", case, "--guidance", 1.5)
+    settings = recipe["settings"]
+    like, study = read_study(case), read_study(healthy)
+    wanted = texture_of_study(like)
+    told = settings["texture"]
+    np.testing.assert_array_equal(told["quantiles"], wanted.quantiles)
+    assert told["source"]["name"] == like.name
+    assert len(told["source"]["image_sha256"]) == 64
+    mask = read_array(healthy.with_name("mask.nii.gz"))
+    scale = RemoteScale(settings["remote_mean"], settings["remote_sd"], settings["remote_region"])
+    labels = np.where(mask > 0, Label.INFARCT, study.labels)
+    found = measure_texture(scale.forward(image), labels)
+    np.testing.assert_allclose(found.quantiles[1:-1], wanted.quantiles[1:-1], atol=0.25)
+    again = synthesize(study, study.labels, mask, texture=told, guidance=settings["guidance"], device="cpu")
+    np.testing.assert_array_equal(again.image, image)
+    assert again.recipe["settings"]["texture"] == told
+
+
+def test_a_grey_level_and_any_patient_are_textures_too(paint, healthy):
+    """The scar's median is the asked one, in remote SDs."""
+    image, recipe = paint("--texture", "6")
+    settings = recipe["settings"]
+    mask = read_array(healthy.with_name("mask.nii.gz"))
+    median = np.median((image[mask == 1] - settings["remote_mean"]) / settings["remote_sd"])
+    assert median == pytest.approx(6, abs=0.25)
+    other, recipe = paint("--texture", "any")
+    assert recipe["settings"]["texture"] == "any"
+    assert (other != image).any()
 
 
 def test_labels_of_a_synthetic_image_mark_the_report(cli, case, tmp_path, phantom):

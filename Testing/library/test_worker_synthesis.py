@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from claimslicer.anatomy import build_frame
-from claimslicer.labels import Label, ScarLabel, myocardium_mask, scar_of_labels
+from claimslicer.errors import Cancelled, SpecificationError
+from claimslicer.labels import Label, ScarLabel, infarct_mask, myocardium_mask, scar_of_labels
 from claimslicer.smile import ScarSpec, generate_scar
 from claimslicer.smile.lesion import border_zone
 from claimslicer.studies import read_study
 from claimslicer.studies.phantom import PhantomSettings, make_phantom
-from claimslicer.studies.provenance import make_recipe
+from claimslicer.studies.provenance import make_recipe, to_json
+from claimslicer.synthesis.texture import edge_step, texture_of_study
 from claimslicer.worker.context import Context
 from claimslicer.worker.messages import study_values
 from claimslicer.worker.tasks import find_task
@@ -74,6 +78,91 @@ def test_synthesis_paints_the_border_and_tells_the_scar_level(study, mask):
     expected = (mean - settings["remote_mean"]) / settings["remote_sd"]
     assert hard["scar_levels"] == [pytest.approx(expected)]
     assert hard["scar_levels"][0] > 2.0
+
+
+class Steps:
+    """Keeps what is reported, and stops the work at the step ``last``."""
+
+    def __init__(self, last: int = 1000) -> None:
+        self.fractions: list[float] = []
+        self._last = last
+
+    def progress(self, stage: str, fraction: float, message: str = "") -> None:
+        self.fractions.append(fraction)
+        if len(self.fractions) > self._last:
+            raise Cancelled("Stopped.")
+
+    def emit(self, kind: str, **values: object) -> None:
+        raise AssertionError(kind)
+
+
+@pytest.fixture
+def asked(study, mask):
+    """A request for two variants at three steps."""
+    values = {"study": study_values(study), "scar": mask.labels, "seeds": [4, 5]}
+    return {**values, "num_inference_steps": 3, "device": "cpu"}
+
+
+def test_variants_come_in_one_go_and_each_as_alone(asked):
+    """Progress is told at each evaluation of the network, not for each variant again."""
+    synthesize, steps = find_task("synthesize"), Steps()
+    both = synthesize(Context(steps), asked)
+    assert [recipe["seed"] for recipe in both["recipes"]] == [4, 5]
+    assert steps.fractions == sorted(steps.fractions)
+    assert [fraction for fraction in steps.fractions if 0 < fraction < 1] == pytest.approx(
+        [1 / 3, 2 / 3, 0.99]
+    )
+    alone = synthesize(Context(), {**asked, "seeds": [5]})
+    np.testing.assert_array_equal(both["images"][1], alone["images"][0])
+    assert (both["images"][0] != both["images"][1]).any()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_it_can_be_stopped_at_each_evaluation(asked, count):
+    steps = Steps(last=count)
+    with pytest.raises(Cancelled):
+        find_task("synthesize")(Context(steps), asked)
+    assert len(steps.fractions) == count + 1
+
+
+def test_what_is_asked_reaches_the_network_and_the_recipe(asked, study):
+    """Jumps, guidance, halo and another study's texture; the texture as JSON makes the same image."""
+    synthesize = find_task("synthesize")
+    more = {"sampler": "repaint", "jumps": [2, 2], "guidance": 2.0, "halo_mm": 3.0}
+    asked = {**asked, **more, "seeds": [4], "texture_study": study_values(study)}
+    result = synthesize(Context(), asked)
+    settings = result["recipes"][0]["settings"]
+    assert {name: settings[name] for name in more} == more
+    assert settings["texture"]["source"]["name"] == study.name
+    np.testing.assert_array_equal(settings["texture"]["quantiles"], texture_of_study(study).quantiles)
+    outside = (result["differences"][0] != 0) & (asked["scar"] == 0)
+    assert outside.any()
+    assert (study.labels[outside] == Label.MYOCARDIUM).all()
+    del asked["texture_study"]
+    told = json.loads(json.dumps(settings["texture"]))
+    again = synthesize(Context(), {**asked, "texture": told})
+    np.testing.assert_array_equal(again["images"][0], result["images"][0])
+
+
+@pytest.mark.parametrize("border_zone_mm", [0.0, 3.0])
+def test_a_halo_goes_on_from_what_the_border_zone_shows(asked, study, border_zone_mm):
+    """With and without a border zone, the step from scar to halo is that of the texture."""
+    options = {"halo_mm": 3.0, "border_zone_mm": border_zone_mm, "texture_study": study_values(study)}
+    result = find_task("synthesize")(Context(), {**asked, **options, "seeds": [4]})
+    settings, image = result["recipes"][0]["settings"], result["images"][0]
+    assert ((result["differences"][0] != 0) & (asked["scar"] == 0)).any()
+    units = (image - settings["remote_mean"]) / settings["remote_sd"]
+    old = infarct_mask(study.labels)
+    new = (asked["scar"] == ScarLabel.SCAR) & ~old
+    labels = np.where(new, Label.INFARCT, np.where(old, Label.BACKGROUND, study.labels))
+    assert edge_step(units, labels) == pytest.approx(settings["texture"]["edge"], abs=0.1)
+
+
+def test_a_texture_that_lost_its_numbers_is_refused(asked, study):
+    told = to_json(texture_of_study(study))
+    for spoilt in ({}, {**told, "quantiles": told["quantiles"][:-1]}, {**told, "edge": None}):
+        with pytest.raises(SpecificationError, match="measure it"):
+            find_task("synthesize")(Context(), {**asked, "texture": spoilt})
 
 
 def test_devices_are_those_that_torch_has():

@@ -10,11 +10,14 @@ import numpy as np
 import psutil
 import pytest
 import slicer
-from claimslicer.labels import Label
+from claimslicer.labels import Label, infarct_mask
 from claimslicer.models.registry import DEFAULT_MODEL
+from claimslicer.smile import ScarSpec
+from claimslicer.smile.lesion import border_zone
 from claimslicer.studies import read_study
+from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 from claimslicer.synthesis.samplers import SAMPLERS
-from claimslicer.synthesis.texture import PRESETS
+from claimslicer.synthesis.texture import ANY, PRESETS, texture_of_study
 from PySide6 import QtCore, QtTest
 
 LEFT = QtCore.Qt.MouseButton.LeftButton
@@ -106,7 +109,7 @@ def test_painting_adds_marked_variants_and_shows_them(panel, phantom, dialogs):
     assert dialogs.errors() == []
     fractions = [fraction for fraction, _message in seen]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
-    assert any("variant 2 of 2" in message for _fraction, message in seen)
+    assert any("2 of 2 steps" in message for _fraction, message in seen)
     mask = scar_mask(panel.parameters.scar, phantom[0]) > 0
     for seed, node in zip((7, 8), nodes, strict=True):
         image = slicer.util.arrayFromVolume(node)
@@ -135,14 +138,82 @@ def test_painting_adds_marked_variants_and_shows_them(panel, phantom, dialogs):
 
 
 def test_a_soft_border_changes_less_at_the_rim(panel, phantom):
+    from ClaimSlicerLib.mrml import scar_mask, volume_study
+
     (soft,) = paint(panel)
     click(panel.ui.advancedBox)
     click(panel.ui.borderCheck, pos=QtCore.QPoint(8, panel.ui.borderCheck.height // 2))
     assert not panel.parameters.softBorder
     (hard,) = paint(panel)
-    original = slicer.util.arrayFromVolume(phantom[0]).astype(float)
-    change = [np.abs(slicer.util.arrayFromVolume(node) - original).sum() for node in (soft, hard)]
-    assert change[0] < 0.95 * change[1]
+    study = volume_study(*phantom)
+    scar = scar_mask(panel.parameters.scar, phantom[0])
+    share = border_zone(scar, study.labels, study.geometry, ScarSpec.border_zone_mm)
+    assert ((share > 0) & (share < 1)).any()
+    changes = [slicer.util.arrayFromVolume(node) - study.image.astype(float) for node in (soft, hard)]
+    np.testing.assert_allclose(changes[0], share * changes[1], atol=1.01)
+
+
+def test_a_halo_changes_the_wall_beside_the_mask_and_says_so(panel, phantom):
+    from ClaimSlicerLib.difference import difference_node
+    from ClaimSlicerLib.mrml import add_segmentation, scar_mask, volume_study
+    from ClaimSlicerLib.segments import SCAR_STYLES
+    from SynthesisModuleLib.variants import variants
+
+    scar = scar_mask(panel.parameters.scar, phantom[0])
+    scar[:, : int(np.argwhere(scar)[:, 1].mean())] = 0
+    panel.ui.scarSelector.setCurrentNode(add_segmentation(scar, phantom[0], "half of it", SCAR_STYLES))
+    click(panel.ui.advancedBox)
+    click(panel.ui.borderCheck, pos=QtCore.QPoint(8, panel.ui.borderCheck.height // 2))
+    assert "3 mm" in panel.ui.haloCheck.toolTip
+    paint(panel)
+    click(panel.ui.haloCheck, pos=QtCore.QPoint(8, panel.ui.haloCheck.height // 2))
+    assert panel.parameters.halo
+    assert not panel.parameters.softBorder
+    (node,) = paint(panel)
+    study = volume_study(*phantom)
+    changed = slicer.util.arrayFromVolume(node) != study.image
+    beside = changed & (scar == 0)
+    assert beside.any()
+    assert (study.labels[beside] == Label.MYOCARDIUM).all()
+    assert (slicer.util.arrayFromVolume(difference_node())[beside] != 0).all()
+    plain, blushed = (variant.tip() for variant in variants())
+    assert "only voxels of the mask" in plain
+    assert "of the wall up to 3 mm beside it" in blushed
+
+
+def test_a_scar_looks_as_in_another_study(panel, phantom, dialogs):
+    from ClaimSlicerLib.mrml import add_segmentation, add_volume, volume_study
+    from ClaimSlicerLib.segments import LABEL_STYLES
+    from ClaimSlicerLib.synthetic import recipe_of
+
+    ui, Texture = panel.ui, type(panel.parameters.texture)  # noqa: N806
+    rows_of_it = (ui.fromVolumeLabel, ui.fromVolumeSelector, ui.fromLabelsLabel, ui.fromLabelsSelector)
+    assert not any(widget.visible for widget in rows_of_it)
+    ui.textureSelector.currentIndex = ui.textureSelector.findText("As in another study")
+    assert panel.parameters.texture is Texture.STUDY
+    assert all(widget.visible for widget in rows_of_it)
+    click(ui.scarBox)
+    click(ui.scarBox)
+    assert all(widget.visible for widget in rows_of_it)
+    assert "texture is taken from" in ui.applyButton.toolTip
+    like = make_phantom(PhantomSettings(seed=6, scar=PhantomScar(volume_ml=9.0))).study
+    volume = add_volume(like.image, like.geometry, "the other", synthetic=False)
+    ui.fromVolumeSelector.setCurrentNode(volume)
+    assert "labels that show the scar" in ui.applyButton.toolTip
+    scarless = np.where(infarct_mask(like.labels), Label.MYOCARDIUM, like.labels)
+    ui.fromLabelsSelector.setCurrentNode(add_segmentation(scarless, volume, "no scar", LABEL_STYLES))
+    click(ui.applyButton)
+    wait_for(lambda: not panel.job.running)
+    assert "0 voxels of scar" in dialogs.errors()[0]
+    ui.fromLabelsSelector.setCurrentNode(add_segmentation(like.labels, volume, "its labels", LABEL_STYLES))
+    (node,) = paint(panel)
+    assert len(dialogs.errors()) == 1
+    told = recipe_of(node)["settings"]["texture"]
+    wanted = texture_of_study(volume_study(volume, panel.parameters.textureLabels))
+    assert told["source"]["name"] == rows(panel)[0][2] == "the other"
+    assert told["quantiles"] == pytest.approx(wanted.quantiles)
+    ui.textureSelector.currentIndex = 0
+    assert not any(widget.visible for widget in rows_of_it)
 
 
 def test_the_same_seed_gives_the_same_image(panel):
@@ -412,13 +483,14 @@ def test_going_on_to_segmentation(panel):
 
 def test_the_boxes_offer_what_the_library_has(panel):
     module = __import__("SynthesisModule")
-    assert {member.value for member in module.Texture} == {None, *PRESETS}
+    assert {member.value for member in module.Texture} == {None, *PRESETS, ANY, "study"}
     assert {member.value for member in module.Sampler} == set(SAMPLERS) == set(module.STEPS)
     assert panel.parameters.model == DEFAULT_MODEL
     panel.ui.samplerSelector.setFocus()
-    for _ in range(2):
+    for steps in (16, 16, 300):
         QtTest.QTest.keyClick(panel.ui.samplerSelector, QtCore.Qt.Key.Key_Down)
-    assert panel.parameters.steps == 300
+        assert panel.parameters.steps == steps
+    assert panel.parameters.sampler is module.Sampler.REPAINT
     texts = [panel.ui.modelSelector.itemText(index) for index in range(panel.ui.modelSelector.count)]
     assert texts[0].startswith(DEFAULT_MODEL)
 
@@ -433,5 +505,8 @@ def test_devices_are_asked_from_the_worker(panel):
 
 def test_the_panel_fits_380_pixels(panel):
     click(panel.ui.advancedBox)
+    panel.ui.textureSelector.currentIndex = panel.ui.textureSelector.findText("As in another study")
+    assert panel.parent.minimumSizeHint.width() <= 380
+    panel.ui.textureSelector.currentIndex = 0
     paint(panel, 2)
     assert panel.parent.minimumSizeHint.width() <= 380

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,6 +18,10 @@ from claimslicer.cli.arguments import (
     labelled_study,
 )
 from claimslicer.cli.reporting import EventsOption, reporting
+from claimslicer.errors import SpecificationError
+
+if TYPE_CHECKING:
+    from claimslicer.synthesis.samplers import Jumps
 
 
 def synthesize(
@@ -33,17 +37,37 @@ def synthesize(
     model: ModelOption = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Number of inference steps.")] = 8,
     sampler: Annotated[
-        Literal["dpm", "ddim", "repaint"],
-        typer.Option("--sampler", help="repaint is the published, slow one."),
+        Literal["dpm", "ddim", "flow", "repaint"],
+        typer.Option("--sampler", help="repaint is the published, slow one; use it with --steps 300."),
     ] = "dpm",
+    jumps: Annotated[
+        str,
+        typer.Option(
+            "--jumps",
+            metavar="LENGTH/TIMES",
+            help="RePaint's resampling: each stretch of LENGTH steps is walked TIMES times; 5 is 5/5.",
+        ),
+    ] = "1",
     texture: Annotated[
         str | None,
         typer.Option(
             "--texture",
-            help="faint, medium, bright, or the median grey level in remote SDs; else from a like heart.",
+            metavar="faint|medium|bright|any|NUMBER|STUDY",
+            help="A kind of scar, any patient's, the median grey level in remote SDs, or that of a study "
+            "with labelled scar; else as in an average heart.",
             show_default=False,
         ),
     ] = None,
+    guidance: Annotated[
+        float,
+        typer.Option("--guidance", help="Above 1 the network heeds the texture more, at twice the time."),
+    ] = 1.0,
+    halo: Annotated[
+        float,
+        typer.Option(
+            "--halo", metavar="MM", help="Blush into the wall beside the scar; real scars have 3 mm."
+        ),
+    ] = 0.0,
     caption: Annotated[
         str | None,
         typer.Option(
@@ -71,15 +95,17 @@ def synthesize(
     ] = None,
     events: EventsOption = None,
 ) -> None:
-    """Paint a scar into a study; outside the mask every voxel stays as it is.
+    """Paint a scar into a study; outside the mask, and its halo if one is asked for, no voxel changes.
 
     The file name, its header and a JSON file beside it say that the result is synthetic.
     """
     with reporting("synthesize", events) as report:
-        from claimslicer.studies import read_intensity, read_scar_mask, write_volume
+        from claimslicer.studies import read_intensity, read_scar_mask, read_study, write_volume
         from claimslicer.synthesis import synthesize as synthesize_scar
+        from claimslicer.synthesis.texture import texture_of_study
 
-        inputs = [path for path in (study, labels, scar, intensity) if path is not None]
+        like = _study_of(texture)
+        inputs = [path for path in (study, labels, scar, intensity, like) if path is not None]
         files = check_volume_outputs(out, difference, inputs=inputs, synthetic=True)
         scan, anatomy = labelled_study(study, labels)
         mask = read_scar_mask(scar, scan)
@@ -90,7 +116,10 @@ def synthesize(
             model=model,
             sampler=sampler,
             num_inference_steps=steps,
-            texture=texture,
+            jumps=parse_jumps(jumps),
+            texture=texture if like is None else texture_of_study(read_study(like)),
+            guidance=guidance,
+            halo_mm=halo,
             intensity=None if intensity is None else read_intensity(intensity, scan),
             caption=caption,
             text_encoder=text_encoder,
@@ -105,3 +134,23 @@ def synthesize(
             if difference is not None:
                 written.append(write_volume(difference, result.difference, scan.geometry, **marks))
         report.wrote(*written)
+
+
+def parse_jumps(text: str) -> Jumps:
+    """Turn ``"2/3"`` into RePaint's jump length and times; ``"5"`` is both."""
+    try:
+        numbers = [int(part) for part in text.split("/")]
+    except ValueError:
+        numbers = []
+    if not 1 <= len(numbers) <= 2:
+        raise SpecificationError(f"{text!r} are no jumps: give a length and how often, like 2/2.")
+    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+
+
+def _study_of(texture: str | None) -> Path | None:
+    """Return the study that ``texture`` points to; None where it is a name, or nothing is there."""
+    from claimslicer.synthesis.texture import ANY, PRESETS
+
+    if texture is None or texture in (*PRESETS, ANY) or not Path(texture).exists():
+        return None
+    return Path(texture)

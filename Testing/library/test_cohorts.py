@@ -9,17 +9,20 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
 import pytest
 import torch
+from claimslicer.cohorts import run
 from claimslicer.cohorts.config import CohortConfig, Quality, Source
-from claimslicer.cohorts.make import PassedOver, StudyMaker
+from claimslicer.cohorts.make import PassedOver, StudyMaker, infarct_dice
 from claimslicer.cohorts.plan import Job, find_parents, plan
 from claimslicer.cohorts.run import UNFINISHED, make_study
 from claimslicer.errors import SpecificationError, StudyError
 from claimslicer.evaluation.quality import QualityFilter
+from claimslicer.events import SILENT
 from claimslicer.labels import Label, infarct_mask, myocardium_mask
 from claimslicer.smile.resample import Histogram, ScarTarget
 from claimslicer.studies import read_study, write_volume
@@ -220,6 +223,33 @@ def test_bad_studies_are_drawn_again_then_passed_over(config, monkeypatch):
     with pytest.raises(PassedOver, match="1 attempt"):
         seen.clear()
         StudyMaker(replace(strict, attempts=1), QualityFilter(0.5)).make(job)
+
+
+def test_the_filter_is_calibrated_on_validation_patients(config, source, monkeypatch):
+    """Real infarcts that aren't trained on set the bar, once for a cohort; a heart not found has Dice 0."""
+    seen = []
+
+    def segment(study, *, model, device):
+        seen.append((study.name, model))
+        found = study.labels.copy()
+        found[: len(found) // 2] = np.where(myocardium_mask(found), Label.MYOCARDIUM, 0)[: len(found) // 2]
+        return SimpleNamespace(labels=found)
+
+    monkeypatch.setattr("claimslicer.segmentation.segment", segment)
+    judged = replace(config, quality=Quality(pass_rate=1.0, segmenter="emidec"))
+    config.out.mkdir()
+    quality = run._begin(judged, config.out, SILENT)
+    assert seen == [("Case_P004", "emidec")]
+    infarct = infarct_mask(read_study(source / "Case_P004").labels)
+    kept = infarct[len(infarct) // 2 :].sum()
+    assert quality.threshold == pytest.approx(2 * kept / (kept + infarct.sum()))
+    assert run._begin(judged, config.out, SILENT) == quality and len(seen) == 1
+
+    def lose(study, **options):
+        raise StudyError("No left ventricle was found.")
+
+    monkeypatch.setattr("claimslicer.segmentation.segment", lose)
+    assert infarct_dice(read_study(source / "Case_P004"), infarct, "emidec", "cpu") == 0
 
 
 def test_a_case_is_readable_marked_and_on_its_parents_side(config, source, cli, tmp_path, torch_threads):

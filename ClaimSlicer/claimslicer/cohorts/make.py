@@ -202,12 +202,11 @@ def infarct_dice(study: Study, labels: np.ndarray, segmenter: str | None, device
 
     0 where it finds no left ventricle. Raises ModelError.
     """
-    from claimslicer.segmentation.predict import segment
+    from claimslicer.quantification.compare import dice
+    from claimslicer.segmentation import segment
 
     try:
-        found = infarct_mask(segment(study, model=segmenter, device=device).labels)
+        found = segment(study, model=segmenter, device=device)
     except StudyError:
         return 0.0
-    asked = infarct_mask(labels)
-    total = int(found.sum()) + int(asked.sum())
-    return 2.0 * int((found & asked).sum()) / total if total else 1.0
+    return dice(infarct_mask(found.labels), infarct_mask(labels))

@@ -18,7 +18,7 @@ import multiprocessing
 import os
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,29 +129,28 @@ def measure(row: Row, settings: Settings) -> Cost:
 def our_cost(row: Row, settings: Settings) -> Cost:
     study, labels, scar = ten_slices(settings.data)
     device = choose_device(settings.device)
-    network = load_generator(settings.model, settings.device).network
-    if settings.compiled:
-        network.context.compile()
-        network.denoise.compile()
 
-    def paint(sampler: SamplerName, steps: int, jumps: Jumps) -> None:
+    def paint(sampler: SamplerName, steps: int, jumps: Jumps = 1) -> None:
         options: dict[str, Any] = {"model": settings.model, "device": settings.device}
         options |= {"sampler": sampler, "num_inference_steps": steps, "jumps": jumps}
         with precision(settings, device):
             seeds = list(range(row.variants))
             synthesize_variants(study, labels, scar, seeds=seeds, repaint_existing=True, **options)
 
-    paint("dpm", 2, 1)  # loads, compiles and warms up
-    repeats = settings.repeats if row.evaluations < 100 else 1
-    seconds = statistics.median(seconds_of(lambda: paint(row.sampler, row.steps, row.jumps), repeats))
-    peak = peak_memory(device)
     counted = []
     for steps in (1, 2):  # the context is read once, the rest is the same at every evaluation
         with FlopCounterMode(display=False) as counter:
-            paint("dpm", steps, 1)
+            paint("dpm", steps)
         counted.append(counter.get_total_flops())
     once, twice = counted
-    return Cost(once + (row.evaluations - 1) * (twice - once), seconds, peak)
+    if settings.compiled:
+        network = load_generator(settings.model, settings.device).network
+        network.context.compile()
+        network.denoise.compile()
+        paint("dpm", 2)
+    repeats = settings.repeats if row.evaluations < 100 else 1
+    seconds = statistics.median(seconds_of(lambda: paint(row.sampler, row.steps, row.jumps), repeats))
+    return Cost(once + (row.evaluations - 1) * (twice - once), seconds, peak_memory(device))
 
 
 def published_cost(row: Row, settings: Settings) -> Cost:
@@ -186,7 +185,7 @@ def precision(settings: Settings, device: torch.device) -> Iterator[None]:
         yield
 
 
-def seconds_of(action: Any, repeats: int) -> list[float]:
+def seconds_of(action: Callable[[], None], repeats: int) -> list[float]:
     found = []
     for _ in range(repeats):
         start = time.perf_counter()

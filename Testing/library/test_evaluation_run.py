@@ -103,7 +103,9 @@ def test_from_yaml_to_the_page_and_on_from_where_it_was(cli, folder, monkeypatch
     lost.unlink()
     made = []
     original = running._measured
-    monkeypatch.setattr(running, "_measured", lambda *given: made.append(given[2:4]) or original(*given))
+    monkeypatch.setattr(
+        running, "_measured", lambda *given: made.append((given[2].kind, given[2].draw)) or original(*given)
+    )
     running.evaluate(EvaluationConfig.from_yaml(folder / "evaluation.yaml"))
     assert made == [("repainted", 0)]
     after = read_record(lost)

@@ -18,7 +18,10 @@ def evaluate(
 ) -> None:
     """Measure how real synthetic scars are, beside real scars and controls that must fail.
 
-    Finished studies are kept in the evaluation's folder: stopped, the same command goes on.
+    CONFIG.yaml names a folder of labelled case folders as data, and a new one as out; it may hold cases,
+    training_data, training, model, segmenter, sampler, steps, jumps, guidance, texture, halo_mm, seeds,
+    draws, kinds, pass_rate, resamples, montages and device. Finished studies are kept in out: stopped, the
+    same command goes on.
     """
     when_stopped = "finished studies are kept, the same command goes on"
     with reporting("evaluate", events, when_stopped) as report:

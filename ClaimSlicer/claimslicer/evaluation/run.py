@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,11 +63,6 @@ class Heart:
     labels: np.ndarray
 
     @property
-    def has_scar(self) -> bool:
-        """Whether any voxel is infarct (label 3)."""
-        return bool((self.labels == Label.INFARCT).any())
-
-    @property
     def pixel_mm(self) -> tuple[float, float]:
         """Height and width of a pixel."""
         return self.study.geometry.spacing_zyx[1:]
@@ -88,7 +84,7 @@ class Heart:
 
 
 def evaluate(config: EvaluationConfig, events: Events = SILENT) -> list[ScarRecord]:
-    """Compute what is missing of an evaluation in ``config.out`` and return its records, real ones first.
+    """Compute what is missing of an evaluation in ``config.out`` and return its records, case by case.
 
     Stopped, it goes on where it was. A heart whose RV insertions can't be found gets no authored scar, and
     an event says so. Raises SpecificationError where the folder holds an evaluation with other settings or
@@ -97,33 +93,61 @@ def evaluate(config: EvaluationConfig, events: Events = SILENT) -> list[ScarReco
     from claimslicer.segmentation.model import load_segmenter
     from claimslicer.synthesis.model import load_generator
 
-    hearts = [_read_heart(folder) for folder in config.case_folders()]
-    jobs = _jobs(config, hearts)
+    cases = [_case_of(folder) for folder in config.case_folders()]
+    jobs = _jobs(config, cases)
     weights = {
         "model": load_generator(config.model, config.device).weights,
         "segmenter": load_segmenter(config.segmenter, config.device).weights,
     }
-    _claim_folder(config, weights, hearts)
-    training: np.ndarray | None = None
-    records = []
-    for number, (heart, kind, draw) in enumerate(jobs):
-        case = heart.study.name
-        events.progress("evaluating", number / len(jobs), f"{kind} {case}")
-        path = record_path(config.out, kind, case, draw)
-        if path.exists():
-            records.append(read_record(path))
-            continue
-        if training is None:
-            training = _training_scars(config)
-        try:
-            scar = _make(config, heart, kind, draw)
-        except AnatomyError as error:
-            events.emit("skipped", study=case, reason=str(error))
-            continue
-        records.append(_measured(config, heart, kind, draw, scar, training))
-        write_record(config.out, records[-1])
+    _claim_folder(config, weights, cases)
+    missing = [job for job in jobs if not job.path(config.out).exists()]
+    training = _training_scars(config) if missing else np.empty((0, 0), np.float32)
+    for number, (case, own) in enumerate(groupby(missing, lambda job: job.case)):
+        heart = _read_heart(case.folder)
+        for job in own:
+            events.progress("evaluating", number / len(cases), f"{case.folder.name}, {job.kind}")
+            try:
+                scar = _make(config, heart, job.kind, job.draw)
+            except AnatomyError as error:
+                events.emit("skipped", study=case.folder.name, reason=str(error))
+                continue
+            write_record(config.out, _measured(config, heart, job, scar, training))
     events.progress("evaluating", 1.0, "done")
-    return records
+    return [read_record(job.path(config.out)) for job in jobs if job.path(config.out).exists()]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What must be known of a study to plan with it: whether it has scar (label 3), or no infarct at all.
+
+    ``hashes`` are those of its image and labels.
+    """
+
+    folder: Path
+    has_scar: bool
+    has_no_infarct: bool
+    hashes: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One scar to evaluate."""
+
+    case: Case
+    kind: str
+    draw: int
+
+    def path(self, out: Path) -> Path:
+        """Return the file of its record."""
+        return record_path(out, self.kind, self.case.folder.name, self.draw)
+
+
+def _case_of(folder: Path) -> Case:
+    heart = _read_heart(folder)
+    hashes = sha256_of_array(heart.study.image), sha256_of_array(heart.labels)
+    return Case(
+        folder, bool((heart.labels == Label.INFARCT).any()), not infarct_mask(heart.labels).any(), hashes
+    )
 
 
 def _read_heart(folder: Path) -> Heart:
@@ -133,30 +157,30 @@ def _read_heart(folder: Path) -> Heart:
     return Heart(dataclasses.replace(study, name=folder.name), study.labels)
 
 
-def _jobs(config: EvaluationConfig, hearts: list[Heart]) -> list[tuple[Heart, str, int]]:
-    """Return heart, kind and draw of every scar to evaluate."""
-    scarred = [heart for heart in hearts if heart.has_scar]
-    free = [heart for heart in hearts if not infarct_mask(heart.labels).any()]
+def _jobs(config: EvaluationConfig, cases: list[Case]) -> list[Job]:
+    """Return every scar to evaluate, case by case."""
+    scarred = [case for case in cases if case.has_scar]
+    free = [case for case in cases if case.has_no_infarct]
     if len(scarred) < FEWEST_PATIENTS:
         raise SpecificationError(
             f"An evaluation needs {FEWEST_PATIENTS} patients with scar; the cases chosen hold {len(scarred)}."
         )
     on = {"authored": (free, config.draws), "copy": (free, 1), "repainted": (scarred, config.seeds)}
-    jobs = [(heart, "real", 0) for heart in scarred]
-    for kind in config.kinds:
-        hearts_of_kind, count = on.get(kind, (scarred, 1))
-        if not hearts_of_kind:
+    jobs = []
+    for kind in ("real", *config.kinds):
+        chosen, count = on.get(kind, (scarred, 1))
+        if not chosen:
             raise SpecificationError(
                 f"The kind '{kind}' needs cases without scar: choose some, or leave it out of 'kinds'."
             )
-        jobs += [(heart, kind, draw) for heart in hearts_of_kind for draw in range(count)]
-    return jobs
+        jobs += [Job(case, kind, draw) for case in chosen for draw in range(count)]
+    return sorted(jobs, key=lambda job: job.case.folder.name)
 
 
-def _claim_folder(config: EvaluationConfig, weights: dict[str, Any], hearts: list[Heart]) -> None:
+def _claim_folder(config: EvaluationConfig, weights: dict[str, Any], cases: list[Case]) -> None:
     """Write down what the folder's results are made from; refuse it where that was something else."""
     path = make_folder(config.out) / SETTINGS_FILE
-    studies = {h.study.name: [sha256_of_array(h.study.image), sha256_of_array(h.labels)] for h in hearts}
+    studies = {case.folder.name: case.hashes for case in cases}
     now = json.loads(
         json.dumps({"settings": config.to_dict(), "weights": weights, "also": {"studies": studies}})
     )
@@ -178,10 +202,11 @@ def _claim_folder(config: EvaluationConfig, weights: dict[str, Any], hearts: lis
 
 
 def _training_scars(config: EvaluationConfig) -> np.ndarray:
+    """Return the training scars as :func:`nearest_distance` takes them."""
     patches = []
     for folder in config.training_folders():
         heart = _read_heart(folder)
-        if heart.has_scar:
+        if infarct_mask(heart.labels).any():
             patches.append(scar_patches(heart.study.image, heart.labels, heart.pixel_mm))
     return with_symmetries(patches)
 
@@ -244,7 +269,7 @@ def counted_calls(network: nn.Module) -> Iterator[list[None]]:
 
 
 def _measured(
-    config: EvaluationConfig, heart: Heart, kind: str, draw: int, made: Scar, training: np.ndarray
+    config: EvaluationConfig, heart: Heart, job: Job, made: Scar, training: np.ndarray
 ) -> ScarRecord:
     """Measure and segment one scar."""
     labels = labels_with_scar(heart.labels, made.scar)
@@ -259,9 +284,9 @@ def _measured(
     except AnatomyError:
         placed = None  # the insertions of a study may be out of sight; its other measures count
     return ScarRecord(
-        kind,
+        job.kind,
         heart.study.name,
-        draw,
+        job.draw,
         measures,
         dice=overlap,
         asked_ml=float(asked_mask.sum() * ml),

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from monai.networks.nets import DynUNet
 from torch import nn
 
+from claimslicer.errors import ModelError, SpecificationError
+
+ARCHITECTURES = ("dynunet", "nnunet", "nnunet-residual")
+"""MONAI's ``DynUNet``, or nnU-Net's plain or residual-encoder U-Net as nnU-Net's own rules plan it."""
+
 
 @dataclass(frozen=True)
 class UNetSettings:
-    """A 2-D U-Net on three neighbouring slices: widths per level and the patch that it sees."""
+    """A 2-D U-Net on three neighbouring slices: widths per level and the patch that it sees.
+
+    nnU-Net's architectures take from ``widths`` the first, the widest and the largest number of levels.
+    Raises SpecificationError for an unknown ``architecture``.
+    """
 
     widths: tuple[int, ...]
     patch_size: int
     pixel_mm: float
     classes: int
+    architecture: str = "dynunet"
+
+    def __post_init__(self) -> None:
+        if self.architecture not in ARCHITECTURES:
+            raise SpecificationError(f"'architecture' must be one of {', '.join(ARCHITECTURES)}.")
 
 
 @dataclass(frozen=True)
@@ -29,6 +43,11 @@ class SegmenterSettings:
     locator: UNetSettings = field(default_factory=lambda: UNetSettings((8, 16, 32, 64, 64), 128, 3.0, 2))
     labeller: UNetSettings = field(default_factory=lambda: UNetSettings((16, 32, 64, 128, 128), 80, 1.5, 5))
     members: int = 1
+
+    def of(self, architecture: str) -> SegmenterSettings:
+        """Return the same networks in another architecture. Raises SpecificationError for an unknown one."""
+        locator = replace(self.locator, architecture=architecture)
+        return replace(self, locator=locator, labeller=replace(self.labeller, architecture=architecture))
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON types."""
@@ -45,7 +64,57 @@ class SegmenterSettings:
 
 
 def build_unet(settings: UNetSettings) -> nn.Module:
-    """Return MONAI's ``DynUNet`` (nnU-Net's topology): ``(n, 3, h, w)`` to logits ``(n, classes, h, w)``."""
+    """Return the network: ``(n, 3, h, w)`` to logits ``(n, classes, h, w)``.
+
+    ``h`` and ``w`` are multiples of 2 to the number of levels less one. Raises ModelError without nnunetv2
+    where one of its architectures is asked for.
+    """
+    return _dynunet(settings) if settings.architecture == "dynunet" else _planned_unet(settings)
+
+
+def _planned_unet(settings: UNetSettings) -> nn.Module:
+    """Return nnU-Net's network, with the strides and kernels that its planner gives pixel and patch size."""
+    try:
+        from dynamic_network_architectures.architectures.unet import PlainConvUNet, ResidualEncoderUNet
+        from nnunetv2.experiment_planning.experiment_planners.network_topology import get_pool_and_conv_props
+    except ImportError as error:
+        raise ModelError(
+            f"The architecture {settings.architecture!r} needs nnU-Net: pip install 'claim-slicer[nnunet]'."
+        ) from error
+    smallest_edge = 4  # of the coarsest level, as in nnU-Net's planner
+    _, strides, kernels, _, _ = get_pool_and_conv_props(
+        [settings.pixel_mm] * 2, [settings.patch_size] * 2, smallest_edge, len(settings.widths) - 1
+    )
+    stages = len(strides)
+    widest = max(settings.widths)
+    residual = settings.architecture == "nnunet-residual"
+    depth = {"n_blocks_per_stage": (1, 3, 4, 6, 6, 6, 6, 6)[:stages]} if residual else {"n_conv_per_stage": 2}
+    network = (ResidualEncoderUNet if residual else PlainConvUNet)(
+        input_channels=3,
+        num_classes=settings.classes,
+        n_stages=stages,
+        features_per_stage=[min(settings.widths[0] * 2**stage, widest) for stage in range(stages)],
+        conv_op=nn.Conv2d,
+        kernel_sizes=kernels,
+        strides=strides,
+        **depth,
+        n_conv_per_stage_decoder=1 if residual else 2,
+        conv_bias=True,
+        norm_op=nn.InstanceNorm2d,
+        norm_op_kwargs={"eps": 1e-5, "affine": True},
+        nonlin=nn.LeakyReLU,
+        nonlin_kwargs={"inplace": True},
+    )
+    network.apply(network.initialize)
+    # Heads of the coarser levels are for deep supervision; unused, they would be parameters without gradient.
+    heads = network.decoder.seg_layers
+    for level in range(len(heads) - 1):
+        heads[level] = nn.Identity()
+    return network
+
+
+def _dynunet(settings: UNetSettings) -> nn.Module:
+    """MONAI's network in nnU-Net's topology."""
     levels = len(settings.widths)
     return DynUNet(
         spatial_dims=2,

@@ -134,6 +134,8 @@ class SegmentationConfig(TrainingConfig):
     """In pixels of the patch."""
     augmentation: str = "standard"
     """``standard``, or ``wide`` for images unlike the training ones: see ``claimslicer.training.perturb``."""
+    architecture: str = "dynunet"
+    """Or ``nnunet``, ``nnunet-residual``: nnU-Net's own, see ``claimslicer.segmentation.network``."""
     initial_weights: str = ""
     """Name or path of a segmenter to begin from, for fine-tuning; of one with several labellers the
     ``seed``-th (counted round) goes on. None: from scratch."""

@@ -104,7 +104,7 @@ class SegmentationTrainer:
 
     def __init__(self, config: SegmentationConfig, cohort: Cohort) -> None:
         self.config = config
-        self.settings = SegmenterSettings()
+        self.settings = SegmenterSettings().of(config.architecture)
         self.device = choose_device(config.device)
         torch.manual_seed(config.seed)
         self.model: nn.Module = Segmenter(self.settings).to(self.device)

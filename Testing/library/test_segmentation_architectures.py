@@ -1,0 +1,74 @@
+"""The architectures that our trainer can train: shapes, gradients, nnU-Net's own planning, cards."""
+
+import json
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from claimslicer.errors import ModelError, SpecificationError
+from claimslicer.models.registry import resolve
+from claimslicer.models.states import compact_state, restore_state
+from claimslicer.segmentation.network import (
+    ARCHITECTURES,
+    Segmenter,
+    SegmenterSettings,
+    UNetSettings,
+    build_unet,
+)
+
+SMALL = UNetSettings((4, 8, 16), 32, 1.5, 5)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_labels_pixels_and_every_parameter_learns(architecture):
+    if architecture != "dynunet":
+        pytest.importorskip("nnunetv2", reason="nnU-Net isn't installed (extra 'nnunet')")
+    network = build_unet(replace(SMALL, architecture=architecture))
+    logits = network(torch.randn(2, 3, 32, 48))
+    assert logits.shape == (2, 5, 32, 48)
+    logits.square().mean().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_nnunets_rules_plan_the_levels():
+    plans = pytest.importorskip("nnunetv2.experiment_planning.experiment_planners.network_topology")
+    for settings in (SegmenterSettings().of("nnunet").labeller, SegmenterSettings().of("nnunet").locator):
+        _, strides, _, patch, _ = plans.get_pool_and_conv_props(
+            [settings.pixel_mm] * 2, [settings.patch_size] * 2, 4, len(settings.widths) - 1
+        )
+        assert patch == (settings.patch_size,) * 2, "no padding is needed"
+        network = build_unet(settings)
+        assert [tuple(stride) for stride in network.encoder.strides] == list(strides)
+        assert list(network.encoder.output_channels) == list(settings.widths)
+    shallow = build_unet(replace(SMALL, architecture="nnunet", widths=(4, 8, 16, 16, 16, 16)))
+    assert len(shallow.encoder.strides) == 4, "a patch of 32 pixels is halved three times, to 4"
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_weights_come_back_from_a_card(architecture):
+    if architecture != "dynunet":
+        pytest.importorskip("nnunetv2", reason="nnU-Net isn't installed (extra 'nnunet')")
+    settings = SegmenterSettings(SMALL, SMALL, members=2).of(architecture)
+    settings = SegmenterSettings.from_dict(json.loads(json.dumps(settings.to_dict())))
+    first, second = Segmenter(settings), Segmenter(settings)
+    restore_state(second, compact_state(first))
+    image = torch.randn(1, 3, 32, 32)
+    torch.testing.assert_close(
+        second.labellers[1](image), first.labellers[1](image), rtol=0, atol=0.02, msg="half precision"
+    )
+
+
+def test_cards_from_before_the_choice_are_of_the_first_architecture():
+    card = resolve(None, "segmentation").card.network
+    old = {key: value for key, value in card["labeller"].items() if key != "architecture"}
+    settings = SegmenterSettings.from_dict({**card, "labeller": old, "locator": card["locator"]})
+    assert settings.labeller.architecture == "dynunet"
+
+
+def test_unknown_architectures_and_a_missing_nnunet_are_said(monkeypatch):
+    with pytest.raises(SpecificationError, match="nnunet-residual"):
+        SegmenterSettings().of("transformer")
+    monkeypatch.setitem(sys.modules, "dynamic_network_architectures.architectures.unet", None)
+    with pytest.raises(ModelError, match=r"claim-slicer\[nnunet\]"):
+        build_unet(replace(SMALL, architecture="nnunet"))

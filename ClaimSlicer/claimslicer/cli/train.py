@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from claimslicer.cli.arguments import DeviceOption, ModelOption, SeedOption
-from claimslicer.cli.reporting import EventsOption, reporting
+from claimslicer.cli.reporting import EventsOption, Report, reporting
 
-app = typer.Typer(help="Train the generator or the segmenter.", no_args_is_help=True)
+app = typer.Typer(help="Train the generator, the segmenter, or both together.", no_args_is_help=True)
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="All settings of the run.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")]
 KindArgument = Annotated[str, typer.Argument(metavar="synthesis|segmentation", help="What to train.")]
@@ -32,23 +34,54 @@ WHEN_STOPPED = "the last checkpoint is kept, go on with --resume"
 @app.command()
 def synthesis(config: ConfigArgument, resume: ResumeOption = False, events: EventsOption = None) -> None:
     """Train the generator."""
-    with reporting("train synthesis", events, WHEN_STOPPED) as report:
+    with _reporting("train synthesis", events) as report:
         from claimslicer.training.config import SynthesisConfig
+        from claimslicer.training.processes import launch
         from claimslicer.training.synthesis import train_synthesis
 
         settings = SynthesisConfig.from_yaml(config)
-        report.wrote(train_synthesis(settings, resume=resume, events=report.events))
+        launch(settings)
+        _wrote(report, train_synthesis(settings, resume=resume, events=report.events))
 
 
 @app.command()
 def segmentation(config: ConfigArgument, resume: ResumeOption = False, events: EventsOption = None) -> None:
     """Train the segmenter."""
-    with reporting("train segmentation", events, WHEN_STOPPED) as report:
+    with _reporting("train segmentation", events) as report:
         from claimslicer.training.config import SegmentationConfig
+        from claimslicer.training.processes import launch
         from claimslicer.training.segmentation import train_segmentation
 
         settings = SegmentationConfig.from_yaml(config)
-        report.wrote(train_segmentation(settings, resume=resume, events=report.events))
+        launch(settings)
+        _wrote(report, train_segmentation(settings, resume=resume, events=report.events))
+
+
+@app.command()
+def joint(config: ConfigArgument, resume: ResumeOption = False, events: EventsOption = None) -> None:
+    """Train the segmenter, the generator, then both together: each learns from the other."""
+    with _reporting("train joint", events) as report:
+        from claimslicer.training.joint_config import JointConfig
+        from claimslicer.training.joint_run import train_joint
+
+        settings = JointConfig.from_yaml(config)
+        _wrote(report, *train_joint(settings, resume=resume, events=report.events))
+
+
+@contextmanager
+def _reporting(command: str, events: str | None) -> Iterator[Report]:
+    """Report on a training; of several processes the first does."""
+    from claimslicer.training.processes import is_first_process
+
+    with reporting(command, events if is_first_process() else None, WHEN_STOPPED) as report:
+        yield report
+
+
+def _wrote(report: Report, *paths: Path) -> None:
+    from claimslicer.training.processes import is_first_process
+
+    if is_first_process():
+        report.wrote(*paths)
 
 
 @app.command()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
@@ -9,10 +11,35 @@ from claimslicer.patches import PatchGrid
 from claimslicer.segmentation.network import UNetSettings
 
 
+@dataclass(frozen=True)
+class GreyRange:
+    """How grey levels become the segmenter's input: clipped to ``low``–``high``, then mean 0 and SD 1."""
+
+    low: float
+    high: float
+    mean: float
+    sd: float
+
+    def normalised(self, grey: torch.Tensor) -> torch.Tensor:
+        """Return grey levels as the segmenter sees them; gradients pass where nothing is clipped."""
+        return (grey.clamp(float(self.low), float(self.high)) - float(self.mean)) / self.sd
+
+
 def normalise(
     image: np.ndarray, centre_yx: tuple[float, float] | None, spacing_yx: tuple[float, float]
 ) -> torch.Tensor:
-    """Return ``image`` (z, y, x) as float32 with mean 0 and SD 1.
+    """Return ``image`` (z, y, x) as float32 with mean 0 and SD 1, see :func:`grey_range`."""
+    found = grey_range(image, centre_yx, spacing_yx)
+    if found is None:
+        return torch.zeros(image.shape)
+    clipped = np.clip(image.astype(np.float32), found.low, found.high)
+    return torch.from_numpy((clipped - found.mean) / found.sd).float()
+
+
+def grey_range(
+    image: np.ndarray, centre_yx: tuple[float, float] | None, spacing_yx: tuple[float, float]
+) -> GreyRange | None:
+    """Return the range of ``image`` (z, y, x), None where it is empty.
 
     Mean and SD are taken within 60 mm of ``centre_yx`` (voxels), or over the whole slices where it is None,
     from voxels that are not exact zeros (padding), after clipping the brightest and darkest 0.5 %.
@@ -26,11 +53,10 @@ def normalise(
         window = image[:, bounds[0], bounds[1]]
     values = window[window != 0]
     if values.size < 2:
-        return torch.zeros(image.shape)
+        return None
     low, high = np.percentile(values, (0.5, 99.5))
     values = np.clip(values, low, high)
-    clipped = np.clip(image.astype(np.float32), low, high)
-    return torch.from_numpy((clipped - values.mean()) / max(float(values.std()), 1e-6)).float()
+    return GreyRange(low, high, values.mean(), max(float(values.std()), 1e-6))
 
 
 def whole_slice_grid(

@@ -40,8 +40,10 @@ class GeneratorModel:
         return self.network.settings
 
 
-def load_generator(model: str | Path | None, device: str) -> GeneratorModel:
-    """Load weights by name or path (None: the shipped ones). Raises ModelError."""
+def load_generator(model: str | Path | GeneratorModel | None, device: str) -> GeneratorModel:
+    """Load weights by name or path (None: the shipped ones); one that is loaded stays. Raises ModelError."""
+    if isinstance(model, GeneratorModel):
+        return model
     found = resolve(model, "synthesis")
     return _load(found.weights, found.card.sha256, choose_device(device))
 

@@ -22,6 +22,12 @@ _NOT_OF_WEIGHTS = frozenset(
 ) | {"captions", "devices", "nodes", "accumulation", "tensorboard"}
 
 
+def named_or_path(model: str, folder: Path) -> str:
+    """Return a model's name, which is a bare word, as it is, and a path, relative to ``folder``, in full."""
+    path = Path(model).expanduser()
+    return str((folder / path).resolve()) if len(path.parts) > 1 or path.suffix else model
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """What every run has. ``cache`` is the preprocessed cohort; ``out`` the run's own folder."""
@@ -86,7 +92,7 @@ class TrainingConfig:
             raise SpecificationError(f"'{path}' can't be read as YAML: {error}".replace("\n", " ")) from error
         if not isinstance(values, dict):
             raise SpecificationError(f"'{path}' must hold 'setting: value' lines.")
-        known = {field.name: field for field in dataclasses.fields(cls)}
+        known = {field.name: field for field in dataclasses.fields(cls) if field.init}
         for key in values:
             if key not in known:
                 raise SpecificationError(
@@ -98,6 +104,9 @@ class TrainingConfig:
             values[key] = (Path(path).parent / Path(values[key]).expanduser()).resolve()
         if values.get("captions") and isinstance(values["captions"], str):
             values["captions"] = str((Path(path).parent / Path(values["captions"]).expanduser()).resolve())
+        for key in ("initial_weights", "reward_model"):
+            if isinstance(values.get(key), str):
+                values[key] = named_or_path(values[key], Path(path).parent)
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -157,16 +166,6 @@ class SegmentationConfig(TrainingConfig):
             raise SpecificationError("'class_weights' must be five positive numbers, one a class.")
         object.__setattr__(self, "class_weights", tuple(self.class_weights))  # YAML gives a list
 
-    @classmethod
-    def from_yaml(cls, path: Path) -> Self:
-        """Read a run's settings; relative paths are taken from its folder, and a bare name is no path."""
-        config = super().from_yaml(path)
-        weights = Path(config.initial_weights).expanduser()
-        if len(weights.parts) > 1 or weights.suffix:
-            weights = (Path(path).parent / weights).resolve()
-            return dataclasses.replace(config, initial_weights=str(weights))
-        return config
-
 
 @dataclass(frozen=True, kw_only=True)
 class SynthesisConfig(TrainingConfig):
@@ -200,22 +199,36 @@ class SynthesisConfig(TrainingConfig):
     """SD of the logarithm by which a study's contrast is varied: the remote SD differs between scanners."""
     blood_spread: float = 0.4
     """SD of the logarithm by which the blood is made brighter or darker."""
+    reward_weight: float = 0.0
+    """Of the loss that the segmenter ``reward_model`` has on what is painted, at low noise only: in samples
+    whose diffusion time is ``reward_time`` or less."""
+    reward_model: str = ""
+    """Name or path of the segmenter; none: the shipped one."""
+    reward_time: float = 0.2
+    initial_weights: str = ""
+    """Name or path of a generator of the same make to begin from. None: from scratch."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for name in ("condition_dropout", "caption_dropout", "halo_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SpecificationError(f"'{name}' must lie between 0 and 1.")
-        for name in ("gain_spread", "blood_spread"):
+        for name in ("gain_spread", "blood_spread", "reward_time"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SpecificationError(f"'{name}' must lie between 0 and 1.")
+        if self.reward_weight < 0:
+            raise SpecificationError("'reward_weight' must be 0 or more.")
         for name in ("context_widths", "widths"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # YAML gives a list
         self.network()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what the weights depend on: without captions, nothing about them."""
+        """Return what the weights depend on: nothing about what isn't used."""
         values = super().to_dict()
+        if not self.reward_weight:
+            values = {key: value for key, value in values.items() if not key.startswith("reward_")}
+        if not self.initial_weights:
+            del values["initial_weights"]
         if not self.captions:
             del values["caption_dropout"]
         return values

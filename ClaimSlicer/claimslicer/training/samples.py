@@ -80,22 +80,40 @@ class PaintedSlice:
         _show(first, self.original, self.original, titles[0])
         _contour(first, self.scar, style.INFARCT, "dotted")
         _show(second, self.painted, self.original, titles[1])
-        mark = {"facecolor": style.SYNTHETIC, "edgecolor": "none", "boxstyle": "square,pad=0.2"}
-        second.text(
-            0.97,
-            0.04,
-            style.SYNTHETIC_TEXT,
-            transform=second.transAxes,
-            ha="right",
-            fontsize=5,
-            fontweight="bold",
-            color="white",
-            bbox=mark,
-        )
+        _mark_synthetic(second)
         difference = self.painted - self.original
         reach = max(float(np.abs(difference).max()), 1e-6)
         third.imshow(difference, cmap=style.DIFFERENCE_MAP, vmin=-reach, vmax=reach, interpolation="nearest")
         third.set_title(f"{titles[2]}, ±{reach:.1f} SD", fontsize=6.5, pad=3, color=palette.INK)
+
+
+@dataclass(frozen=True)
+class SyntheticSlice(LabelledSlice):
+    """A painted slice with the labels that were asked for, and those found in it."""
+
+    legend = "green: wall, orange: infarct, as asked and as found"
+
+    def draw(self, figure: Figure) -> None:
+        """Draw the marked image, what was asked and what was found."""
+        super().draw(figure)
+        for axes in figure.axes:
+            _mark_synthetic(axes)
+
+
+def _mark_synthetic(axes: Axes) -> None:
+    from claimslicer.figures import style
+
+    axes.text(
+        0.97,
+        0.04,
+        style.SYNTHETIC_TEXT,
+        transform=axes.transAxes,
+        ha="right",
+        fontsize=5,
+        fontweight="bold",
+        color="white",
+        bbox={"facecolor": style.SYNTHETIC, "edgecolor": "none", "boxstyle": "square,pad=0.2"},
+    )
 
 
 def _panels(figure: Figure, titles: tuple[str, ...]) -> list[Axes]:

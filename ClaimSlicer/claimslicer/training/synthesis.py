@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from claimslicer.devices import choose_device
-from claimslicer.errors import StudyError
+from claimslicer.errors import ModelError, StudyError
 from claimslicer.events import SILENT, Events
 from claimslicer.labels import Label, ScarLabel, myocardium_mask, scar_of_labels
 from claimslicer.models.states import compact_state
@@ -27,15 +27,17 @@ from claimslicer.synthesis.conditioning import (
     to_network,
 )
 from claimslicer.synthesis.denoising import slice_denoiser
-from claimslicer.synthesis.diffusion import add_noise, masked_loss, training_target
-from claimslicer.synthesis.model import bank_state, encoder_state
+from claimslicer.synthesis.diffusion import add_noise, clean_estimate, masked_loss, training_target
+from claimslicer.synthesis.model import bank_state, encoder_state, load_generator
 from claimslicer.synthesis.network import Generator
 from claimslicer.synthesis.normalisation import remote_scale
 from claimslicer.synthesis.samplers import dpm_solver
+from claimslicer.synthesis.settings import GeneratorSettings
 from claimslicer.synthesis.text import CaptionEmbeddings, read_captions
 from claimslicer.synthesis.texture import MINIMUM_VOXELS, Texture, TextureBank, measure_texture
 from claimslicer.training.cache import CachedStudy, Cohort, read_cache
 from claimslicer.training.config import SynthesisConfig
+from claimslicer.training.feedback import Estimates, Place, Reward
 from claimslicer.training.loop import train
 from claimslicer.training.samples import PaintedSlice
 from claimslicer.training.shipping import ship
@@ -80,6 +82,7 @@ class _Example:
     condition: torch.Tensor
     target: torch.Tensor
     paint: torch.Tensor
+    place: Place
 
 
 def _prepare(study: CachedStudy, captions: CaptionEmbeddings | None) -> _Prepared | None:
@@ -110,11 +113,23 @@ def train_synthesis(config: SynthesisConfig, *, resume: bool, events: Events = S
     cohort = read_cache(config.cache)
     trainer = SynthesisTrainer(config, cohort)
     average = train(trainer, resume=resume, events=events)
-    state = compact_state(average) | bank_state(trainer.texture_bank())
-    if trainer.captions is not None:
-        state |= encoder_state(trainer.captions.encoder)
+    state = compact_state(average) | trainer.extras()
     network = trainer.settings.to_dict()
     return ship(state, "synthesis", network, config, cohort, trainer.validate(average))
+
+
+def begin_from(model: nn.Module, weights: str, settings: GeneratorSettings) -> None:
+    """Load into ``model`` the generator of that name or path, to go on from.
+
+    Raises ModelError where its network isn't the one of ``settings``.
+    """
+    found = load_generator(weights, "cpu")
+    if found.settings != settings:
+        raise ModelError(
+            f"The network of '{weights}' is another than the one to train: give its settings, begin from "
+            "another model, or without 'initial_weights'."
+        )
+    model.load_state_dict(found.network.state_dict())
 
 
 class SynthesisTrainer:
@@ -128,6 +143,8 @@ class SynthesisTrainer:
         self.device = choose_device(config.device)
         torch.manual_seed(config.seed)
         self.model: nn.Module = Generator(self.settings).to(self.device)
+        if config.initial_weights:
+            begin_from(self.model, config.initial_weights, self.settings)
         real = [study for study in cohort.part("training") if not study.synthetic]
         self._training = _usable(real, self.captions)
         self._validation = _usable(cohort.part("validation"), self.captions)
@@ -135,6 +152,10 @@ class SynthesisTrainer:
             raise StudyError(
                 "No training study has an infarct; the generator can't learn what one looks like."
             )
+        self.terms: dict[str, float] = {}
+        self._reward = None
+        if config.reward_weight:
+            self._reward = Reward(config.reward_model or None, real, config.reward_time, self.device)
 
     def texture_bank(self) -> TextureBank:
         """Return the training patients' textures, to be shipped with the weights."""
@@ -142,29 +163,51 @@ class SynthesisTrainer:
             [item.texture for item in self._training], [item.blood for item in self._training]
         )
 
+    def extras(self) -> dict[str, torch.Tensor]:
+        """Return what is shipped beside the weights: the textures, and which text encoder they know."""
+        encoder = {} if self.captions is None else encoder_state(self.captions.encoder)
+        return bank_state(self.texture_bank()) | encoder
+
     def loss(self, step: int, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
-        """Return the masked loss of a fresh batch; diffusion times are spread evenly over it."""
+        """Return the masked loss of a fresh batch, and the segmenter's at low noise where that is wanted."""
+        loss, estimates = self.loss_and_estimates(rng, noise)
+        if self._reward is None:
+            return loss
+        reward = self._reward.loss(estimates)
+        self.terms = {"diffusion": float(loss.detach()), "reward": float(reward.detach())}
+        return loss + self.config.reward_weight * reward
+
+    def loss_and_estimates(
+        self, rng: np.random.Generator, noise: torch.Generator
+    ) -> tuple[torch.Tensor, Estimates]:
+        """Return the masked loss of a fresh batch and its one-step estimates, from one forward pass.
+
+        Diffusion times are spread evenly over the batch.
+        """
         count = self.config.batch_size
         times = (torch.rand(1, generator=noise) + torch.arange(count) / count) % 1.0
         items = [self._training[i] for i in rng.integers(len(self._training), size=count)]
-        return self._batch_loss(self.model, items, times, rng, noise)
+        return self._batch(self.model, items, times, rng, noise)
 
-    def _batch_loss(
+    def _batch(
         self,
         model: nn.Module,
         items: list[_Prepared],
         times: torch.Tensor,
         rng: np.random.Generator,
         noise: torch.Generator,
-    ) -> torch.Tensor:
+    ) -> tuple[torch.Tensor, Estimates]:
         examples = [self._draw(item, time, rng, noise) for item, time in zip(items, times, strict=True)]
         batch = {
             name: torch.stack([getattr(example, name) for example in examples]).to(self.device)
-            for name in vars(examples[0])
+            for name in ("context", "noisy", "condition", "target", "paint")
         }
-        predicted = model(batch["context"], batch["noisy"], times.to(self.device), batch["condition"])[:, 0]
+        times = times.to(self.device)
+        predicted = model(batch["context"], batch["noisy"], times, batch["condition"])[:, 0]
         balanced = self.config.balanced_loss
-        return masked_loss(predicted, batch["target"], batch["paint"], balanced=balanced)
+        loss = masked_loss(predicted, batch["target"], batch["paint"], balanced=balanced)
+        clean = clean_estimate(self.settings.prediction, batch["noisy"][:, 1], predicted, times)
+        return loss, Estimates(clean, batch["paint"], times, [example.place for example in examples])
 
     def _draw(
         self, item: _Prepared, time: torch.Tensor, rng: np.random.Generator, noise: torch.Generator
@@ -196,6 +239,7 @@ class SynthesisTrainer:
             condition_vector(texture, grid.pixel_mm, item.blood * float(gain * blood_gain), text),
             training_target(self.settings.prediction, values, epsilon, at)[1],
             around.paint[1],
+            Place(item.name, index, grid, float(gain)),
         )
 
     @torch.no_grad()
@@ -204,8 +248,7 @@ class SynthesisTrainer:
         rng, noise = np.random.default_rng(0), torch.Generator().manual_seed(0)
         times = torch.linspace(0.06, 0.94, 8)
         losses = [
-            float(self._batch_loss(model, [item] * len(times), times, rng, noise))
-            for item in self._validation
+            float(self._batch(model, [item] * len(times), times, rng, noise)[0]) for item in self._validation
         ]
         return {"loss": round(float(np.mean(losses)), 5)} if losses else {}
 

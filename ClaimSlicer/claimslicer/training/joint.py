@@ -1,0 +1,204 @@
+"""Joint training: the segmenter learns from what the generator paints, the generator from the segmenter.
+
+Each step of the third stage, from one optimiser:
+
+- SMILE draws scars into real hearts and the generator, as it is now, paints them in a few evaluations;
+- the segmenter takes a batch of real and of these slices, and its own loss;
+- the generator takes a batch of real scars and its own loss, and at low noise the segmentation loss of its
+  one-step estimates against the labels that were asked for, through the segmenter as it is now.
+
+So both networks get gradients of the segmentation loss, each where it can act on it.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from claimslicer.evaluation.quality import QualityFilter
+from claimslicer.events import SILENT, Events
+from claimslicer.labels import infarct_mask
+from claimslicer.quantification.compare import dice
+from claimslicer.segmentation.losses import segmentation_loss
+from claimslicer.synthesis.model import GeneratorModel
+from claimslicer.training.cache import CachedStudy, Cohort
+from claimslicer.training.config import SegmentationConfig
+from claimslicer.training.feedback import Feedback, judging
+from claimslicer.training.joint_config import JointConfig
+from claimslicer.training.online import OnlinePainter
+from claimslicer.training.samples import Sample, SyntheticSlice
+from claimslicer.training.segmentation import SegmentationTrainer, _prepare
+from claimslicer.training.synthesis import SynthesisTrainer
+
+SHOWN_MM = 60.0
+"""How far sample pictures reach from the heart's centre."""
+
+
+class OnlineSegmentation(SegmentationTrainer):
+    """Trains a segmenter on real studies and on those that were just painted."""
+
+    def __init__(self, config: SegmentationConfig, cohort: Cohort) -> None:
+        super().__init__(dataclasses.replace(config, synthetic_share=0.0), cohort)
+        self._share = config.synthetic_share
+
+    def loss_on(
+        self, painted: list[CachedStudy], step: int, rng: np.random.Generator, noise: torch.Generator
+    ) -> torch.Tensor:
+        """Return the loss of a batch, of which the configured share shows ``painted``."""
+        self._synthetic = [_prepare(study) for study in painted]
+        self.config = dataclasses.replace(self.config, synthetic_share=self._share if painted else 0.0)
+        return self.loss(step, rng, noise)
+
+    @torch.no_grad()
+    def find(self, model: nn.Module, study: CachedStudy) -> np.ndarray:
+        """Return the labels ``(z, y, x)`` that ``model`` gives a study whose LV centre is known."""
+        return self._found(model, _prepare(study))
+
+
+class JointTrainer:
+    """See :class:`claimslicer.training.loop.Trainer`; begins from the two models given by name or path."""
+
+    def __init__(
+        self, config: JointConfig, cohort: Cohort, segmenter: str, generator: str, events: Events = SILENT
+    ) -> None:
+        self.config = config
+        size: dict[str, Any] = {"batch_size": config.batch_size}
+        self._segmentation = OnlineSegmentation(
+            dataclasses.replace(
+                config.segmenter_stage(),
+                initial_weights=segmenter,
+                synthetic_share=config.synthetic_share,
+                **size,
+            ),
+            cohort,
+        )
+        self._generation = SynthesisTrainer(
+            dataclasses.replace(
+                config.generator_stage(), initial_weights=generator, reward_weight=0.0, **size
+            ),
+            cohort,
+        )
+        networks = {"segmenter": self._segmentation.model, "generator": self._generation.model}
+        self.model: nn.Module = nn.ModuleDict(networks)
+        self.terms: dict[str, float] = {}
+        self.device = self._generation.device
+        self._bank = self._generation.texture_bank()
+        real = [study for study in cohort.part("training") if not study.synthetic]
+        self._painter = OnlinePainter(
+            real,
+            repaint_share=config.repaint_share,
+            target=config.scar_target(),
+            seed=config.seed,
+            options={"num_inference_steps": config.num_inference_steps, "halo_mm": config.halo_mm},
+            events=events,
+        )
+        stage = config.segmenter_stage()
+        criterion = segmentation_loss(
+            stage.class_weights, dice=stage.dice_weight, cross_entropy=stage.cross_entropy_weight
+        )
+        self._feedback = Feedback(
+            real, self._segmentation.settings.labeller, criterion.to(self.device), config.feedback_time
+        )
+        # The judge stays as it was, so that nothing that is learnt together can lower the bar.
+        self._judge = copy.deepcopy(networks["segmenter"]).eval().requires_grad_(False)
+        self._quality = self._calibrated() if config.quality_pass_rate else None
+
+    def _calibrated(self) -> QualityFilter:
+        scores = self._segmentation.scores(self._judge).values()
+        real = [own["infarct"] for own in scores if "infarct" in own]
+        return QualityFilter.calibrate(real, self.config.quality_pass_rate)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return each network's parameters with its learning rate and weight decay."""
+        rate = self.config.segmenter_learning_rate / self.config.learning_rate
+        parts = (("segmenter", self._segmentation, rate), ("generator", self._generation, 1.0))
+        return [
+            {
+                "params": list(self.model.get_submodule(name).parameters()),
+                "rate": own_rate,
+                "weight_decay": trainer.config.weight_decay,
+            }
+            for name, trainer, own_rate in parts
+        ]
+
+    def loss(self, step: int, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
+        """Return the segmenter's, the generator's and the shared loss of fresh batches, added up."""
+        painted = self.paint(self.model.get_submodule("generator"), rng)
+        segmentation = self._segmentation.loss_on(painted, step, rng, noise)
+        diffusion, estimates = self._generation.loss_and_estimates(rng, noise)
+        labeller = self.model.get_submodule("segmenter.labellers.0")
+        feedback = self._feedback.loss(judging(labeller), estimates)
+        terms = {"segmentation": segmentation, "diffusion": diffusion, "feedback": feedback}
+        self.terms = {name: float(value.detach()) for name, value in terms.items()}
+        return segmentation + diffusion + self.config.feedback_weight_at(step) * feedback
+
+    def paint(self, generator: nn.Module, rng: np.random.Generator) -> list[CachedStudy]:
+        """Return new synthetic studies by ``generator``; fewer where scars didn't fit or weren't good."""
+        if not self.config.synthetic_share:
+            return []
+        model = GeneratorModel(generator, self._bank, self.device, {"name": "in training", "sha256": ""})  # type: ignore[arg-type]
+        count = self.config.synthetic_studies
+        painted = [self._painter.paint(model, rng, self._is_good) for _ in range(count)]
+        return [study for study in painted if study is not None]
+
+    def _is_good(self, study: CachedStudy) -> bool:
+        if self._quality is None:
+            return True
+        found = self._segmentation.find(self._judge, study)
+        return self._quality.passes(dice(infarct_mask(found), infarct_mask(study.labels)))
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Return the segmenter's Dice and the generator's loss on the validation patients."""
+        generator = self.validate_generator(model).items()
+        return self.validate_segmenter(model) | {f"generator_{key}": value for key, value in generator}
+
+    def validate_segmenter(self, model: nn.Module) -> dict[str, float]:
+        """Return the segmenter's figures."""
+        return self._segmentation.validate(model.get_submodule("segmenter"))
+
+    def validate_generator(self, model: nn.Module) -> dict[str, float]:
+        """Return the generator's figures."""
+        return self._generation.validate(model.get_submodule("generator"))
+
+    def sample(self, model: nn.Module) -> Sample:
+        """Return a slice that one network painted and the other labelled."""
+        painted = self.paint(model.get_submodule("generator"), np.random.default_rng(0))
+        if not painted:
+            return self._generation.sample(model.get_submodule("generator"))
+        study = painted[0]
+        found = self._segmentation.find(model.get_submodule("segmenter"), study)
+        infarct = infarct_mask(study.labels)
+        z = int(infarct.sum((1, 2)).argmax())
+        near: list[Any] = [z]
+        for index, mm in zip(np.nonzero(infarct[z]), study.spacing_zyx[1:], strict=True):
+            middle, reach = index.mean(), SHOWN_MM / mm
+            near.append(slice(max(int(middle - reach), 0), int(middle + reach) + 1))
+        part = tuple(near)
+        return SyntheticSlice(study.name, study.image[part], study.labels[part], found[part])
+
+    @property
+    def networks(self) -> dict[str, dict[str, Any]]:
+        """The networks' settings, for their cards."""
+        return {
+            "segmentation": self._segmentation.settings.to_dict(),
+            "synthesis": self._generation.settings.to_dict(),
+        }
+
+    def generator_extras(self) -> dict[str, torch.Tensor]:
+        """Return what is shipped beside the generator's weights."""
+        return self._generation.extras()
+
+
+def stage_folders(config: JointConfig) -> dict[str, Path]:
+    """Return the stages' names and folders, in their order."""
+    return {
+        "segmenter": config.segmenter_stage().out,
+        "generator": config.generator_stage().out,
+        "joint": config.out,
+    }

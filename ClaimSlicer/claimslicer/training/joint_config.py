@@ -1,0 +1,156 @@
+"""Settings of joint training: one YAML for its three stages."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from claimslicer.errors import SpecificationError
+from claimslicer.smile.resample import ScarTarget
+from claimslicer.synthesis.settings import HALO_MM
+from claimslicer.training.config import (
+    SegmentationConfig,
+    SynthesisConfig,
+    TrainingConfig,
+    named_or_path,
+)
+
+_OF_ALL_STAGES = (
+    *("cache", "name", "data", "terms", "seed", "device", "threads", "checkpoint_every", "validate_every"),
+    *("devices", "nodes", "accumulation", "precision", "tensorboard"),
+)
+_SHARES = ("synthetic_share", "feedback_time", "repaint_share", "quality_pass_rate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointConfig(TrainingConfig):
+    """Three stages: the segmenter on real studies, the generator, then both together.
+
+    A stage of 0 steps is left out; the networks then come from ``initial_segmenter``, ``initial_generator``.
+    ``segmentation`` and ``synthesis`` hold settings of these trainings, which count in all stages. Batch
+    size, learning rate, warm-up and averaging at this level are those of the third stage.
+    """
+
+    steps: int = field(init=False, default=1)
+    """Of the third stage, as the loop counts them."""
+    pretrain_segmenter_steps: int = 3600
+    generator_steps: int = 2800
+    joint_steps: int = 2000
+    initial_segmenter: str = ""
+    initial_generator: str = ""
+    """Names or paths of models to begin from, instead of a stage or before it."""
+    segmentation: dict[str, Any] = field(default_factory=dict)
+    synthesis: dict[str, Any] = field(default_factory=dict)
+
+    batch_size: int = 12
+    """Samples of each network."""
+    learning_rate: float = 2e-4
+    """Of the generator."""
+    segmenter_learning_rate: float = 5e-4
+    synthetic_share: float = 0.5
+    """Share of synthetic slices in the segmenter's batches."""
+    synthetic_studies: int = 2
+    """How many studies are painted for each of these batches."""
+    repaint_share: float = 0.5
+    """How often a heart with infarct has its own painted anew, instead of another drawn beside it."""
+    target: dict[str, Any] = field(default_factory=dict)
+    """The distribution that the drawn scars shall have: see ``claimslicer.smile.resample``."""
+    num_inference_steps: int = 4
+    halo_mm: float = HALO_MM
+    feedback_weight: float = 0.1
+    """Of the segmentation loss of the generator's one-step estimates, in samples whose diffusion time is
+    ``feedback_time`` or less; it grows from 0 over ``feedback_ramp_steps``."""
+    feedback_time: float = 0.2
+    feedback_ramp_steps: int = 200
+    quality_pass_rate: float = 0.0
+    """The segmenter sees only those synthetic studies in which the first stage's segmenter finds the scar as
+    well as in this share of the validation patients; 0: all."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", max(self.joint_steps, 1))
+        super().__post_init__()
+        for name in _SHARES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise SpecificationError(f"'{name}' must lie between 0 and 1.")
+        counts = ("pretrain_segmenter_steps", "generator_steps", "joint_steps", "feedback_ramp_steps")
+        for name in counts:
+            if getattr(self, name) < 0:
+                raise SpecificationError(f"'{name}' must be 0 or more.")
+        if self.synthetic_studies < 1 or not 1 <= self.num_inference_steps <= 1000:
+            raise SpecificationError(
+                "'synthetic_studies' must be 1 or more, and 'num_inference_steps' 1 to 1000."
+            )
+        if (
+            not 0 < self.segmenter_learning_rate < 1
+            or self.feedback_weight < 0
+            or not 0 <= self.halo_mm <= 10
+        ):
+            raise SpecificationError(
+                "'segmenter_learning_rate' must lie in (0, 1), 'feedback_weight' be 0 or more, and 'halo_mm' "
+                "lie between 0 and 10."
+            )
+        for steps, model in (("pretrain_segmenter", "segmenter"), ("generator", "generator")):
+            if not getattr(self, f"{steps}_steps") and not getattr(self, f"initial_{model}"):
+                raise SpecificationError(
+                    f"Without '{steps}_steps' joint training needs 'initial_{model}', a model to begin from."
+                )
+        self.scar_target()
+        self.segmenter_stage()
+        self.generator_stage()
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> Self:
+        """Read a run's settings; relative paths are taken from the YAML file's folder."""
+        config, folder = super().from_yaml(path), Path(path).parent
+        synthesis = dict(config.synthesis)
+        if synthesis.get("captions"):
+            synthesis["captions"] = str((folder / Path(synthesis["captions"]).expanduser()).resolve())
+        return dataclasses.replace(
+            config,
+            initial_segmenter=named_or_path(config.initial_segmenter, folder),
+            initial_generator=named_or_path(config.initial_generator, folder),
+            synthesis=synthesis,
+        )
+
+    def scar_target(self) -> ScarTarget | None:
+        """Return the target distribution. Raises SpecificationError."""
+        return ScarTarget.from_dict(self.target) if self.target else None
+
+    def segmenter_stage(self) -> SegmentationConfig:
+        """Return the first stage's settings."""
+        own = {
+            "steps": self.pretrain_segmenter_steps or 1,
+            "initial_weights": self.initial_segmenter,
+            "out": self.out / "segmenter",
+        }
+        return _stage(SegmentationConfig, "segmentation", self, own)
+
+    def generator_stage(self) -> SynthesisConfig:
+        """Return the second stage's settings."""
+        own = {
+            "steps": self.generator_steps or 1,
+            "initial_weights": self.initial_generator,
+            "out": self.out / "generator",
+        }
+        return _stage(SynthesisConfig, "synthesis", self, own)
+
+    def feedback_weight_at(self, step: int) -> float:
+        """Return the weight at a step of the third stage: a straight ramp, then level."""
+        return self.feedback_weight * min(1.0, (step + 1) / max(self.feedback_ramp_steps, 1))
+
+
+def _stage(kind: type[Any], name: str, config: JointConfig, own: dict[str, Any]) -> Any:
+    given = getattr(config, name)
+    if not isinstance(given, Mapping):
+        raise SpecificationError(f"'{name}' must hold 'setting: value' lines of its training.")
+    shared = {key: getattr(config, key) for key in _OF_ALL_STAGES} | own
+    known = {one.name for one in dataclasses.fields(kind)} - {"cache", "out", "steps", "initial_weights"}
+    for key in given:
+        if key not in known:
+            raise SpecificationError(
+                f"Unknown setting '{key}' in '{name}'; known are {', '.join(sorted(known))}."
+            )
+    return kind(**shared | dict(given))

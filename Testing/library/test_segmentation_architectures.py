@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from claimslicer.errors import ModelError, SpecificationError
@@ -16,6 +17,10 @@ from claimslicer.segmentation.network import (
     UNetSettings,
     build_unet,
 )
+from claimslicer.training.cache import read_cache, read_case_folders, write_cache
+from claimslicer.training.config import SegmentationConfig
+from claimslicer.training.segmentation import SegmentationTrainer
+from training_cohort import write_cohort
 
 SMALL = UNetSettings((4, 8, 16), 32, 1.5, 5)
 
@@ -72,3 +77,18 @@ def test_unknown_architectures_and_a_missing_nnunet_are_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "dynamic_network_architectures.architectures.unet", None)
     with pytest.raises(ModelError, match=r"claim-slicer\[nnunet\]"):
         build_unet(replace(SMALL, architecture="nnunet"))
+
+
+def test_our_trainer_trains_nnunets_network(tmp_path):
+    """One line in the settings; a step on a phantom reaches every parameter of the labeller."""
+    pytest.importorskip("nnunetv2", reason="nnU-Net isn't installed (extra 'nnunet')")
+    cache, config = tmp_path / "cohort.npz", tmp_path / "run.yaml"
+    write_cache(cache, read_case_folders(write_cohort(tmp_path / "cases")))
+    config.write_text("cache: cohort.npz\nout: run\nbatch_size: 2\narchitecture: nnunet\n", encoding="utf-8")
+    trainer = SegmentationTrainer(SegmentationConfig.from_yaml(config), read_cache(cache))
+    loss = trainer.loss(1, np.random.default_rng(0), torch.Generator().manual_seed(0))
+    loss.backward()
+    labeller = trainer.model.labellers[0]
+    assert type(labeller).__name__ == "PlainConvUNet"
+    assert all(torch.count_nonzero(weight.grad) for weight in labeller.parameters() if weight.ndim > 1)
+    assert set(trainer.validate(trainer.model)) == {"dice_myocardium", "dice_infarct", "dice_scar"}

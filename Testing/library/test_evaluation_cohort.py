@@ -123,6 +123,16 @@ class TestEstimates:
         mean = against(real, real).mean(lambda r: r.dice)
         assert mean.low < mean.value < mean.high
 
+    def test_scars_that_are_all_middling_are_told_by_their_dispersion(self, real):
+        middling = [
+            dataclasses.replace(r, measures=dataclasses.replace(r.measures, cnr=3.0 + 0.01 * i))
+            for i, r in enumerate(real)
+        ]
+        pair = against(real, middling)
+        assert pair.mean(lambda r: float(2.5 < r.measures.cnr < 3.5)).value == 1
+        assert pair.dispersion(lambda r: r.measures.cnr) < 0.1
+        assert against(real, real).dispersion(lambda r: r.measures.cnr) == pytest.approx(1.0)
+
     def test_about_half_or_less_of_real_scars_lie_inside_another_halfs_quartiles(self, real):
         kind, other_half = against(real, cohort("repainted", 6, level=30.0)).share_inside("cnr")
         assert kind == 0

@@ -204,6 +204,15 @@ class Against:
         drawn = _known(_mean([means[name] for name in theirs]) for _, theirs in self.resampled)
         return _estimate(_mean(list(means.values())), drawn, len(means))
 
+    def dispersion(self, measure: Measure) -> float:
+        """Return the SD of ``measure`` over patients ÷ that over the real ones; NaN for one patient."""
+        own, real = (
+            _known(_patient_means(patients, measure).values()) for patients in (self.kind, self.real.patients)
+        )
+        if min(len(own), len(real)) < 2 or not real.std() > 0:
+            return float("nan")
+        return float(own.std(ddof=1) / real.std(ddof=1))
+
     def difference(self, measure: Measure) -> Estimate:
         """Return the mean of ``measure`` over this kind minus that over the real scars."""
         real, own = _patient_means(self.real.patients, measure), _patient_means(self.kind, measure)

@@ -218,7 +218,7 @@ def _make(config: EvaluationConfig, heart: Heart, kind: str, draw: int) -> Scar:
         mask = heart.authored(draw)
         if kind == "copy":
             return Scar(image, mask.labels)
-        return _painted(config, heart, mask.labels, mask.intensity, draw)
+        return _painted(config, heart, mask.labels, None if config.halo_mm else mask.intensity, draw)
     own = scar_of_labels(heart.labels)
     if kind == "repainted":
         return _painted(config, heart, own, None, draw)

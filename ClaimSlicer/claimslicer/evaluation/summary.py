@@ -53,11 +53,13 @@ class KindSummary:
 
     ``distances``, ``medians`` and ``shifts`` (mean − mean of the real scars) are by yardstick. ``inside`` is
     the share of studies between the real patients' quartiles, ``inside_halves`` the same by halves: of this
-    kind, and of real scars. ``dice`` is the segmenter's on infarct with MVO, ``dice_difference`` that minus
-    its Dice on real scars, ``passed`` the share that the quality filter keeps. ``volume_error`` is the median
-    relative error of the segmenter's volume, corrected for its bias, against the asked one (on real scars:
-    leaving the study itself out), ``volume_error_raw`` without the correction. ``nearest`` is the distance to
-    the nearest training scar, ``diversity`` that of seeds (0 all the same, 1 independent).
+    kind, and of real scars; ``dispersion`` the SD over patients ÷ that of the real ones, which tells where
+    every scar was given a middling value. ``dice`` is the segmenter's on infarct with MVO,
+    ``dice_difference`` that minus its Dice on real scars, ``passed`` the share that the quality filter keeps.
+    ``volume_error`` is the median relative error of the segmenter's volume, corrected for its bias, against
+    the asked one (on real scars: leaving the study itself out), ``volume_error_raw`` without the correction.
+    ``nearest`` is the distance to the nearest training scar, ``diversity`` that of seeds (0 all the same, 1
+    independent).
     """
 
     kind: str
@@ -68,6 +70,7 @@ class KindSummary:
     shifts: dict[str, Estimate]
     inside: dict[str, Estimate]
     inside_halves: dict[str, tuple[float, float]]
+    dispersion: dict[str, float]
     dice: Estimate
     dice_difference: Estimate
     passed: Estimate
@@ -214,6 +217,7 @@ def _summary(
         shifts={name: against.difference(_value_of(name)) for name in YARDSTICKS},
         inside={name: against.mean(_is_inside(name, against.real.quartiles(name))) for name in BANDED},
         inside_halves={name: against.share_inside(name) for name in BANDED},
+        dispersion={name: against.dispersion(_value_of(name)) for name in BANDED},
         dice=against.mean(lambda record: record.dice),
         dice_difference=against.difference(lambda record: record.dice),
         passed=against.mean(passes),

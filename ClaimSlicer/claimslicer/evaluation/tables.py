@@ -30,6 +30,8 @@ _MEASURE_COLUMNS = (
     ("Studies", lambda k: k.studies),
     ("CNR in quartiles", lambda k: _percent(k.inside["cnr"])),
     ("Edge in quartiles", lambda k: _percent(k.inside["edge"])),
+    ("CNR, SD ÷ real SD", lambda k: _number(k.dispersion["cnr"])),
+    ("Edge, SD ÷ real SD", lambda k: _number(k.dispersion["edge"])),
     ("Dice", lambda k: _share(k.dice)),
     ("Dice − real", lambda k: _share(k.dice_difference, sign=True)),
     ("Filter passes", lambda k: _percent(k.passed)),

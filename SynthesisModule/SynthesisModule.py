@@ -167,7 +167,8 @@ class SynthesisModuleWidget(Panel):
         self.devices = Choice(ui.deviceSelector, lambda name: self._set("device", name))
         self.devices.offer(DEVICE_OPTIONS)
         ui.haloCheck.toolTip = _(
-            "Real scars blush up to {mm:g} mm into healthy wall: voxels next to the mask change then, too"
+            "Real scars blush up to {mm:g} mm into healthy wall: voxels next to the mask change then, too. "
+            "A soft border leaves less of it."
         ).format(mm=HALO_MM)
         for button, slot in (
             (ui.applyButton, self.on_apply),

@@ -73,7 +73,7 @@ def match_texture(
     as the texture's: by the halo's height where one is painted, else by giving the lower grey levels to the
     rim first, as far as that goes.
     ``hidden`` is a border zone: the image before, and how much of the result (0–1) will show of it. A halo
-    goes on from what shows.
+    goes on from what shows, and doesn't fall below the wall where that is faint.
     """
     infarct, dark = scar == ScarLabel.SCAR, scar == ScarLabel.MVO
     mean = texture.mean
@@ -85,11 +85,22 @@ def match_texture(
     if dark.any():
         result = np.where(dark, result + (mean + texture.mvo_contrast - result[dark].mean()), result)
     if border.halo.any() and border.inner.size and np.isfinite(texture.edge):
-        weight = float(border.halo.reshape(-1)[border.outer].mean())
-        shown = result if hidden is None else hidden[0] + hidden[1] * (result - hidden[0])
-        lift = (border.step(shown) - texture.edge) / max(weight, 0.1)
-        result = result + float(np.clip(lift, -STRONGEST_HALO, STRONGEST_HALO)) * border.halo
+        result = result + _lift(result, border, texture, hidden) * border.halo
     return result
+
+
+def _lift(
+    result: np.ndarray, border: Border, texture: Texture, hidden: tuple[np.ndarray, np.ndarray] | None
+) -> float:
+    """Return how much the halo must be raised for the texture's edge."""
+    weight = max(float(border.halo.reshape(-1)[border.outer].mean()), 0.1)
+    shown, lowest = result, -STRONGEST_HALO
+    if hidden is not None:
+        before, share = hidden
+        shown = before + share * (result - before)
+        rise = float((result - before).reshape(-1)[border.outer].mean())
+        lowest = max(lowest, -max(rise, 0.0) / weight)
+    return float(np.clip((border.step(shown) - texture.edge) / weight, lowest, STRONGEST_HALO))
 
 
 def _ranked(

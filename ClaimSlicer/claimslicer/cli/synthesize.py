@@ -60,7 +60,9 @@ def synthesize(
     ] = None,
     guidance: Annotated[
         float,
-        typer.Option("--guidance", help="Above 1 the network heeds the texture more, at twice the time."),
+        typer.Option(
+            "--guidance", help="Above 1 the network heeds texture and caption more, at twice the time."
+        ),
     ] = 1.0,
     halo: Annotated[
         float,

@@ -109,6 +109,10 @@ class TestDistances:
         assert not distance.fails
 
 
+def test_every_yardstick_has_its_title():
+    assert set(TITLES) == {LEVELS, *YARDSTICKS}
+
+
 class TestEstimates:
     def test_a_difference_in_the_same_patients_is_taken_patient_by_patient(self, real):
         shifted = [dataclasses.replace(r, kind="repainted", dice=r.dice + 0.1) for r in real]

@@ -202,6 +202,3 @@ def _percent(share: Estimate) -> str:
 
 def _fraction(value: float) -> str:
     return "–" if np.isnan(value) else f"{value:.0%}"
-
-
-assert set(TITLES) == {LEVELS, *YARDSTICKS}

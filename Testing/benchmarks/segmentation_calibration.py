@@ -2,10 +2,10 @@
 
     python Testing/benchmarks/segmentation_calibration.py --out FOLDER [--data EMIDEC] [--model M]
 
-Expected calibration error of each class, of the infarct (3 ∪ 4) and of the confidence, over the voxels of the
-left ventricle (the prediction's and the reference's), as the model is and with a temperature. The temperature
-for each patient is fitted on the others. Intervals are 95 % bootstrap intervals over patients. Writes
-calibration.csv, calibration.json (curves over all voxels, and the temperature fitted on all patients) and
+Expected calibration error of each class, of the infarct (3 ∪ 4) and of the confidence, within 10 mm of the
+left ventricle that was found: as the model is, with a temperature, and with a temperature and a bias for each
+class. For each patient these are fitted on the others. Intervals are 95 % bootstrap intervals over patients.
+Writes calibration.csv, calibration.json (curves over all voxels, and the scalings fitted on all patients) and
 calibration.png.
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import matplotlib
@@ -22,15 +23,17 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from claimslicer.outputs import write_text
-from claimslicer.quantification import Calibration, bootstrap_interval, calibrate, fit_temperature
-from claimslicer.quantification.calibration import CURVES, left_ventricles, total, voxels, with_temperature
+from claimslicer.quantification import Calibration, Scaling, bootstrap_interval, calibrate, fit_scaling
+from claimslicer.quantification.calibration import CURVES, heart_region, total, voxels
 from claimslicer.segmentation import segment
 from claimslicer.studies import read_study
 from claimslicer.training.splits import EMIDEC_VALIDATION
 
 NAMES = (*CURVES, "classwise")
 Studies = dict[str, tuple[np.ndarray, np.ndarray]]
-"""Probabilities (5, voxels of the left ventricles, 1, 1) and labels of each case."""
+"""Probabilities (5, voxels round the heart) and labels of each case."""
+Results = dict[str, dict[str, Calibration]]
+"""By way of scaling and case."""
 
 
 def predict(data: Path, model: str | None) -> Studies:
@@ -39,19 +42,27 @@ def predict(data: Path, model: str | None) -> Studies:
     for case in sorted(EMIDEC_VALIDATION):
         study = read_study(data / case)
         probabilities = segment(study, model=model).probabilities
-        found[case] = voxels(probabilities, study.labels, left_ventricles(probabilities, study.labels))
+        found[case] = voxels(probabilities, study.labels, heart_region(probabilities, study.geometry))
         print(case, found[case][1].size, flush=True)
     return found
 
 
-def calibrations(studies: Studies, temperatures: dict[str, float]) -> dict[str, Calibration]:
-    """Return each case's calibration with its temperature."""
-    results = {}
-    for case, (columns, labels) in studies.items():
-        scaled = with_temperature(columns, temperatures[case])
-        flat = scaled[:, :, None, None], labels[:, None, None]
-        results[case] = calibrate(*flat, domain=np.ones(flat[1].shape, bool))
-    return results
+def evaluate(studies: Studies) -> tuple[Results, dict[str, Scaling]]:
+    """Return each case's calibration in each way, and the scalings of all cases together."""
+    results: Results = {"as it is": {case: _calibration(pair, Scaling()) for case, pair in studies.items()}}
+    overall = {}
+    for way, biases in (("temperature", False), ("and biases", True)):
+        results[way] = {}
+        for case, pair in studies.items():
+            others = [other for name, other in studies.items() if name != case]
+            results[way][case] = _calibration(pair, fit_scaling(others, biases=biases))
+        overall[way] = fit_scaling(studies.values(), biases=biases)
+    return results, overall
+
+
+def _calibration(pair: tuple[np.ndarray, np.ndarray], scaling: Scaling) -> Calibration:
+    probabilities, labels = scaling.apply(pair[0])[:, None, None], pair[1][None, None]
+    return calibrate(probabilities, labels, np.ones(labels.shape, bool))
 
 
 def error(calibration: Calibration, name: str) -> float:
@@ -59,26 +70,26 @@ def error(calibration: Calibration, name: str) -> float:
     return calibration.classwise_error if name == "classwise" else calibration[name].error
 
 
-def print_table(before: dict[str, Calibration], after: dict[str, Calibration]) -> None:
-    rng = np.random.default_rng(0)
-    print(f"{'ECE':11} {'all voxels':>17} {'mean over patients, as it is':>32} {'with temperature':>32}")
+def print_table(results: Results) -> None:
+    print(f"{'ECE':11}" + "".join(f"{way + ': all voxels, patients':>38}" for way in results))
     for name in NAMES:
-        pooled = [error(total(list(each.values())), name) for each in (before, after)]
         cells = []
-        for each in (before, after):
-            interval = bootstrap_interval([error(calibration, name) for calibration in each.values()], rng)
-            cells.append(f"{interval.estimate:.4f} ({interval.low:.4f}–{interval.high:.4f})")
-        print(f"{name:11} {pooled[0]:8.4f} {pooled[1]:8.4f} {cells[0]:>32} {cells[1]:>32}")
+        for by_case in results.values():
+            values = [error(calibration, name) for calibration in by_case.values()]
+            interval = bootstrap_interval(values, np.random.default_rng(0))
+            patients = f"{interval.estimate:.4f} ({interval.low:.4f}–{interval.high:.4f})"
+            cells.append(f"{error(total(list(by_case.values())), name):.4f}, {patients}")
+        print(f"{name:11}" + "".join(f"{cell:>38}" for cell in cells))
 
 
-def draw(before: Calibration, after: Calibration, path: Path) -> None:
+def draw(pooled: dict[str, Calibration], path: Path) -> None:
     """Draw reliability curves of infarct and confidence."""
     figure, panels = plt.subplots(1, 2, figsize=(9, 4.5))
     for panel, name in zip(panels, ("infarct", "confidence"), strict=True):
         panel.plot([0, 1], [0, 1], color="0.7", lw=1)
-        for calibration, label in ((before, "as it is"), (after, "with temperature")):
+        for way, calibration in pooled.items():
             predicted, frequency, _ = calibration[name].points().T
-            panel.plot(predicted, frequency, "o-", ms=4, label=f"{label}, ECE {calibration[name].error:.3f}")
+            panel.plot(predicted, frequency, "o-", ms=4, label=f"{way}, ECE {calibration[name].error:.3f}")
         panel.set(title=name, xlabel="probability", ylabel="frequency", aspect="equal")
         panel.legend()
     figure.tight_layout()
@@ -95,39 +106,25 @@ def main() -> None:
     parser.add_argument("--model")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    studies = predict(options.data, options.model)
-    others = {
-        case: fit_temperature([pair for other, pair in studies.items() if other != case]) for case in studies
-    }
-    overall = fit_temperature(studies.values())
-    before = calibrations(studies, dict.fromkeys(studies, 1.0))
-    after = calibrations(studies, others)
-    print_table(before, after)
-    print(
-        f"temperature {overall:.3f}; without one patient {min(others.values()):.3f}–"
-        f"{max(others.values()):.3f}"
-    )
+    results, overall = evaluate(predict(options.data, options.model))
+    print_table(results)
+    for way, scaling in overall.items():
+        print(f"{way}: {scaling.temperature:.3f}, {[round(bias, 3) for bias in scaling.biases]}")
     rows = [
-        {"case": case, "temperature": round(others[case], 4)}
-        | {f"ece_{name}": round(error(before[case], name), 5) for name in (*CURVES, "classwise")}
-        | {
-            f"ece_{name}_with_temperature": round(error(after[case], name), 5)
-            for name in (*CURVES, "classwise")
-        }
-        for case in studies
+        {"way": way, "case": case, **{name: round(error(calibration, name), 5) for name in NAMES}}
+        for way, by_case in results.items()
+        for case, calibration in by_case.items()
     ]
     with (options.out / "calibration.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    pooled = [total(list(each.values())) for each in (before, after)]
-    summary = {
-        "temperature": overall,
-        "as_it_is": pooled[0].to_dict(),
-        "with_temperature": pooled[1].to_dict(),
-    }
-    write_text(options.out / "calibration.json", json.dumps(summary, indent=1))
-    draw(*pooled, options.out / "calibration.png")
+    pooled = {way: total(list(by_case.values())) for way, by_case in results.items()}
+    scalings = {way: asdict(scaling) for way, scaling in overall.items()}
+    curves = {way: calibration.to_dict() for way, calibration in pooled.items()}
+    text = json.dumps({"scalings": scalings, "curves": curves}, indent=1)
+    write_text(options.out / "calibration.json", text)
+    draw(pooled, options.out / "calibration.png")
 
 
 if __name__ == "__main__":

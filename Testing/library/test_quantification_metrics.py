@@ -12,12 +12,12 @@ from claimslicer.quantification.calibration import (
     CLASSES,
     CURVES,
     Reliability,
+    Scaling,
     calibrate,
-    fit_temperature,
-    left_ventricles,
+    fit_scaling,
+    heart_region,
     total,
     voxels,
-    with_temperature,
 )
 from claimslicer.quantification.compare import dice
 from claimslicer.studies import Geometry
@@ -143,19 +143,18 @@ def test_volumes_of_segments_and_of_a_cohort_agree_with_what_was_added():
     assert inside >= 0.9 and 0.9 < concordance(measured, truth) < 1.0
 
 
-def drawn(temperature: float, seed: int = 0, shape=(12, 40, 40)) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities (5, z, y, x) at ``temperature``, and labels drawn from those at temperature 1."""
+def drawn(scaling: Scaling, seed: int = 0, shape=(12, 40, 40)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities (5, z, y, x) after ``scaling``, labels drawn from those before it, and all as domain."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 2, (5, *shape))
     right = np.exp(logits) / np.exp(logits).sum(0)
     labels = (rng.random(shape) > np.cumsum(right, 0)[:-1]).sum(0).astype(np.uint8)
-    return with_temperature(right, temperature), labels
+    return scaling.apply(right), labels, np.ones(shape, bool)
 
 
 def test_labels_drawn_from_the_probabilities_are_calibrated():
-    probabilities, labels = drawn(1.0)
-    everywhere = np.ones(labels.shape, bool)
-    result = calibrate(probabilities, labels, domain=everywhere)
+    probabilities, labels, domain = drawn(Scaling())
+    result = calibrate(probabilities, labels, domain)
     assert all(result[name].error < 0.02 for name in CURVES)
     assert result.classwise_error == pytest.approx(np.mean([result[name].error for name in CLASSES]))
     for name in CURVES:
@@ -166,17 +165,35 @@ def test_labels_drawn_from_the_probabilities_are_calibrated():
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_the_temperature_that_was_applied_is_found_and_undone(temperature):
-    probabilities, labels = drawn(temperature)
-    everywhere = np.ones(labels.shape, bool)
-    found = fit_temperature([voxels(probabilities, labels, everywhere)])
-    assert found == pytest.approx(1 / temperature, rel=0.05)
-    mended = with_temperature(probabilities, found)
+    study = drawn(Scaling(temperature))
+    probabilities, labels, domain = study
+    found = fit_scaling([voxels(*study)], biases=False)
+    assert found.temperature == pytest.approx(1 / temperature, rel=0.05) and not any(found.biases)
+    mended = found.apply(probabilities)
     np.testing.assert_array_equal(mended.argmax(0), probabilities.argmax(0))
-    before = calibrate(probabilities, labels, domain=everywhere)
-    after = calibrate(mended, labels, domain=everywhere)
+    before, after = calibrate(*study), calibrate(mended, labels, domain)
     assert after["confidence"].error < 0.02
     if temperature != 1.0:
         assert after["infarct"].error < 0.5 * before["infarct"].error
+
+
+def test_the_biases_of_a_weighted_loss_are_found_and_undone():
+    biases = (0.0, 0.3, 0.0, 1.0, 1.5)
+    study = drawn(Scaling(1.0, biases))
+    found = fit_scaling([voxels(*study)])
+    np.testing.assert_allclose(found.biases, -np.asarray(biases), atol=0.1)
+    assert found.temperature == pytest.approx(1.0, rel=0.05)
+    before = calibrate(*study)["infarct"].error
+    temperature_alone = fit_scaling([voxels(*study)], biases=False).apply(study[0])
+    assert calibrate(found.apply(study[0]), *study[1:])["infarct"].error < 0.02
+    assert calibrate(temperature_alone, *study[1:])["infarct"].error > 0.5 * before > 0.05
+
+
+def test_a_class_that_no_patient_has_keeps_its_say():
+    probabilities, labels, domain = drawn(Scaling())
+    labels[labels == Label.MVO] = Label.INFARCT
+    found = fit_scaling([voxels(probabilities, labels, domain)])
+    assert found.biases[Label.MVO] == 0.0 and np.isfinite(found.temperature)
 
 
 def test_sure_and_wrong_is_as_bad_as_it_can_be():
@@ -189,8 +206,9 @@ def test_sure_and_wrong_is_as_bad_as_it_can_be():
 
 
 def test_patients_are_added_voxel_by_voxel():
-    first, second = drawn(1.5, 1, (4, 12, 12)), drawn(1.5, 2, (6, 12, 12))
-    both = calibrate(*(np.concatenate(pair, axis) for pair, axis in zip(zip(first, second), (1, 0))))  # noqa: B905
+    first, second = drawn(Scaling(1.5), 1, (4, 12, 12)), drawn(Scaling(1.5), 2, (6, 12, 12))
+    axes = (1, 0, 0)
+    both = calibrate(*(np.concatenate(pair, axis) for *pair, axis in zip(first, second, axes, strict=True)))
     added = total([calibrate(*first), calibrate(*second)])
     for name in CURVES:
         assert added[name].error == pytest.approx(both[name].error)
@@ -199,25 +217,29 @@ def test_patients_are_added_voxel_by_voxel():
         total([])
 
 
-def test_the_domain_leaves_the_sure_background_out():
-    probabilities, labels = drawn(0.3, shape=(4, 20, 20))
-    padded = np.zeros((5, 4, 60, 60))
+def test_the_heart_region_reaches_ten_millimetres_and_leaves_the_sure_background_out():
+    probabilities, labels, _ = drawn(Scaling(0.3), shape=(4, 20, 20))
+    padded = np.zeros((5, 9, 60, 60))
     padded[0] = 1.0
-    padded[:, :, 20:40, 20:40] = probabilities
-    reference = np.zeros((4, 60, 60), np.uint8)
-    reference[:, 20:40, 20:40] = labels
+    padded[:, 2:6, 20:40, 20:40] = probabilities
+    padded[:, 2:6, 20:40, 20:40][:, :, 0] = np.eye(5)[1][:, None, None]
+    reference = np.zeros((9, 60, 60), np.uint8)
+    reference[2:6, 20:40, 20:40] = labels
     reference[:, :5] = Label.RIGHT_VENTRICLE
-    inner = left_ventricles(padded, reference)
-    assert not inner[:, :20].any() and inner[:, 20:40, 20:40].mean() > 0.8
-    near = calibrate(padded, reference)["confidence"].error
-    assert near > 5 * calibrate(padded, reference, domain=np.ones_like(inner))["confidence"].error
+    near = heart_region(padded, Geometry(reference.shape, (1.5, 2.0, 8.0)))
+    assert near[1:7].any((1, 2)).all() and not near[0].any() and not near[7:].any()
+    assert near[3, 15, 30] and not near[3, 14, 30]  # 5 rows of 2 mm
+    assert near[2:6, 20:40, 20:40].all()
+    error = calibrate(padded, reference, near)["confidence"].error
+    assert error > 5 * calibrate(padded, reference, np.ones_like(near))["confidence"].error
 
 
 def test_a_study_of_another_shape_or_without_a_ventricle_is_refused():
-    probabilities, labels = drawn(1.0, shape=(4, 12, 12))
+    probabilities, labels, domain = drawn(Scaling(), shape=(4, 12, 12))
     with pytest.raises(StudyError, match="belong together"):
-        calibrate(probabilities, labels[1:])
+        calibrate(probabilities, labels[1:], domain)
     nothing = np.zeros((5, 2, 3, 3))
     nothing[0] = 1.0
+    region = heart_region(nothing, Geometry((2, 3, 3), (1.0, 1.0, 1.0)))
     with pytest.raises(SpecificationError, match="at least one study"):
-        fit_temperature([voxels(nothing, np.zeros((2, 3, 3), np.uint8))])
+        fit_scaling([voxels(nothing, np.zeros((2, 3, 3), np.uint8), region)])

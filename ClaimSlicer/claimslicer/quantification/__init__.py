@@ -10,9 +10,9 @@ from claimslicer.quantification.agreement import (
 from claimslicer.quantification.calibration import (
     Calibration,
     Reliability,
+    Scaling,
     calibrate,
-    fit_temperature,
-    with_temperature,
+    fit_scaling,
 )
 from claimslicer.quantification.chords import Chords, wall_chords
 from claimslicer.quantification.compare import (
@@ -52,6 +52,7 @@ __all__ = [
     "Quantification",
     "RegionAgreement",
     "Reliability",
+    "Scaling",
     "SegmentDifference",
     "SegmentQuantity",
     "ThresholdResult",
@@ -61,7 +62,7 @@ __all__ = [
     "compare",
     "concordance",
     "dice",
-    "fit_temperature",
+    "fit_scaling",
     "fwhm",
     "measure",
     "n_sd",
@@ -71,5 +72,4 @@ __all__ = [
     "threshold_masks",
     "transmurality_class",
     "wall_chords",
-    "with_temperature",
 ]

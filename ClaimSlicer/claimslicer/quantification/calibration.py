@@ -1,8 +1,9 @@
-"""Whether probabilities mean what they say: reliability, expected calibration error, temperature scaling.
+"""Whether probabilities mean what they say: reliability, expected calibration error, and scaling to mend it.
 
 A class is calibrated where, of the voxels that get it with probability p, a share p is of that class. Images
 hold mostly background that is sure and right, which would make any figure look good; so figures are taken
-over a ``domain``, by default the left ventricle of the prediction and the reference together.
+over a ``domain`` round the heart. It follows from the prediction alone: chosen by the reference, voxels of
+one probability would no longer have the frequency that they are compared with.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ import numpy as np
 
 from claimslicer.errors import SpecificationError, StudyError
 from claimslicer.labels import Label, infarct_mask
+from claimslicer.studies import Geometry
 
 BINS = 15
 CLASSES = ("background", "cavity", "myocardium", "mi", "mvo")
 """In the order of the labels 0–4."""
 CURVES = (*CLASSES, "infarct", "confidence")
 """``infarct`` is MI or MVO; ``confidence`` the highest probability, right where its class is the true one."""
-COOLEST, HOTTEST = 0.2, 5.0
-"""Temperatures that are tried."""
+MARGIN_MM = 10.0
+"""Of :func:`heart_region`: to the next slice, and beyond the border of every usual mistake."""
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,12 @@ class Calibration:
 
 
 def calibrate(
-    probabilities: np.ndarray, reference: np.ndarray, *, domain: np.ndarray | None = None, bins: int = BINS
+    probabilities: np.ndarray, reference: np.ndarray, domain: np.ndarray, bins: int = BINS
 ) -> Calibration:
     """Compare class probabilities (5, z, y, x) with the reference label map (z, y, x).
 
-    ``domain`` (z, y, x) bool says which voxels count. Raises StudyError where shapes differ.
+    ``domain`` (z, y, x) bool says which voxels count: see :func:`heart_region`. Raises StudyError where the
+    shapes differ.
     """
     columns, truth = voxels(probabilities, reference, domain)
     infarct = columns[Label.INFARCT] + columns[Label.MVO]
@@ -114,13 +117,18 @@ def calibrate(
     return Calibration(tuple(Reliability.of(probability, occurred, bins) for probability, occurred in pairs))
 
 
-def left_ventricles(probabilities: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Return (z, y, x) bool: the left ventricle of the prediction or of the reference."""
-    return (probabilities.argmax(0) != Label.BACKGROUND) | _is_left_ventricle(reference)
+def heart_region(probabilities: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """Return (z, y, x) bool: what lies within :data:`MARGIN_MM` of the left ventricle that was found."""
+    from scipy.ndimage import distance_transform_edt
+
+    found = probabilities.argmax(0) != Label.BACKGROUND
+    if not found.any():
+        return found
+    return distance_transform_edt(~found, sampling=geometry.spacing_zyx) <= MARGIN_MM
 
 
 def voxels(
-    probabilities: np.ndarray, reference: np.ndarray, domain: np.ndarray | None = None
+    probabilities: np.ndarray, reference: np.ndarray, domain: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the domain's probabilities (5, n) as float64 and labels (n,); see :func:`calibrate`."""
     if probabilities.shape != (len(CLASSES), *reference.shape):
@@ -128,43 +136,63 @@ def voxels(
             f"The probabilities {probabilities.shape} and the reference {reference.shape} don't belong "
             "together; give those of one study."
         )
-    domain = left_ventricles(probabilities, reference) if domain is None else domain
-    truth = np.where(_is_left_ventricle(reference), reference, Label.BACKGROUND)
+    truth = np.where(reference <= Label.MVO, reference, Label.BACKGROUND)
     return probabilities[:, domain].astype(float), truth[domain]
 
 
-def with_temperature(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Return probabilities (classes, …) as a softmax of logits divided by ``temperature`` gives them.
+@dataclass(frozen=True)
+class Scaling:
+    """A temperature and a bias for each class, to be had by the logits: softmax(logits / T + bias).
 
-    Above 1 they become less sure; the most likely class stays the most likely. They may be means over an
-    ensemble: their logarithm stands for the logits.
+    A temperature above 1 makes all less sure. Biases take back what weighted losses and a choice of slices
+    teach about how frequent classes are (bias-corrected temperature scaling: Alexandari et al., ICML 2020).
     """
-    logits = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)) / temperature
-    scaled = np.exp(logits - logits.max(0))
-    return (scaled / scaled.sum(0)).astype(probabilities.dtype)
+
+    temperature: float = 1.0
+    biases: tuple[float, ...] = (0.0,) * len(CLASSES)
+
+    def apply(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return scaled probabilities (classes, …), of the same type.
+
+        They may be means over an ensemble: their logarithm stands for the logits.
+        """
+        biases = np.reshape(self.biases, (-1,) + (1,) * (probabilities.ndim - 1))
+        logits = _logits(probabilities) / self.temperature + biases
+        scaled = np.exp(logits - logits.max(0))
+        return (scaled / scaled.sum(0)).astype(probabilities.dtype)
 
 
-def fit_temperature(studies: Iterable[tuple[np.ndarray, np.ndarray]]) -> float:
-    """Return the temperature with the highest likelihood (Guo et al., ICML 2017).
+def fit_scaling(studies: Iterable[tuple[np.ndarray, np.ndarray]], *, biases: bool = True) -> Scaling:
+    """Return the most likely scaling; without ``biases`` a temperature alone (Guo et al., ICML 2017).
 
     ``studies`` are pairs of :func:`voxels`, of patients that the model wasn't trained on; each voxel counts
     once. Raises SpecificationError without any voxel.
     """
-    from scipy.optimize import minimize_scalar
+    from scipy.optimize import minimize
 
     pairs = [pair for pair in studies if pair[1].size]
     if not pairs:
-        raise SpecificationError("A temperature needs at least one study with a left ventricle.")
-    log_probability = np.log(np.maximum(np.concatenate([p for p, _ in pairs], 1), np.finfo(np.float32).tiny))
-    truth = np.concatenate([labels for _, labels in pairs])
-    right = np.take_along_axis(log_probability, truth[None].astype(int), 0)[0]
+        raise SpecificationError("A scaling needs at least one study in which a left ventricle was found.")
+    logits = _logits(np.concatenate([probabilities for probabilities, _ in pairs], 1))
+    truth = np.eye(len(CLASSES))[np.concatenate([labels for _, labels in pairs]).astype(int)].T
+    shown = truth.any(1)  # a class that nobody has would be biased away for ever
+    free = np.arange(len(CLASSES)) > 0 if biases else np.zeros(len(CLASSES), bool)
 
-    def surprise(log_temperature: float) -> float:
-        scale = np.exp(-log_temperature)
-        return float(np.mean(np.logaddexp.reduce(log_probability * scale) - right * scale))
+    def surprise(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the mean negative log-likelihood and its gradient."""
+        scaled = logits * np.exp(-parameters[0]) + parameters[1:, None]
+        norm = np.logaddexp.reduce(scaled)
+        excess = np.exp(scaled - norm) - truth
+        value = np.mean(norm - (scaled * truth).sum(0))
+        by_temperature = -np.mean((excess * logits).sum(0)) * np.exp(-parameters[0])
+        return value, np.append(by_temperature, excess.mean(1) * (free & shown))
 
-    found = minimize_scalar(surprise, bounds=(np.log(COOLEST), np.log(HOTTEST)), method="bounded")
-    return float(np.exp(found.x))
+    found = minimize(surprise, np.zeros(1 + len(CLASSES)), jac=True, method="L-BFGS-B").x
+    return Scaling(float(np.exp(found[0])), tuple(map(float, found[1:])))
+
+
+def _logits(probabilities: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(probabilities.astype(float), np.finfo(np.float32).tiny))
 
 
 def total(calibrations: Sequence[Calibration]) -> Calibration:
@@ -175,7 +203,3 @@ def total(calibrations: Sequence[Calibration]) -> Calibration:
     for calibration in calibrations[1:]:
         result = result + calibration
     return result
-
-
-def _is_left_ventricle(labels: np.ndarray) -> np.ndarray:
-    return (labels >= Label.CAVITY) & (labels <= Label.MVO)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import logging
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from multiprocessing import resource_tracker
@@ -25,6 +27,8 @@ PATIENCE_SECONDS = 60
 """How long a scheduler may take to answer, and to get its first worker."""
 AHEAD = 3
 """Studies handed out for each thread, so that none waits for the next; more would only fill the memory."""
+LOOK_SECONDS = 5
+"""How often to look for workers that joined or left."""
 _QUIET = {
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
@@ -85,7 +89,8 @@ def remote_workers(address: str) -> Iterator[Client]:
     Raises SpecificationError where none answers, it has no worker, or a worker has another version of ours.
     """
     dask, distributed = _import_dask()
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):  # Dask gives both a level of their own
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with dask.config.set(_QUIET):
         try:
             client = distributed.Client(address, timeout=PATIENCE_SECONDS, set_as_default=False)
@@ -103,28 +108,37 @@ def run_tasks(
 ) -> Iterator[tuple[str, Any]]:
     """Run ``task(*arguments)`` for each key; yield key and result as they come, or a :class:`WorkerLost`.
 
-    A worker that dies has its tasks given to another one. Only a few tasks are on their way at any time, so
-    that memory doesn't grow with their number. Whatever else a task raises is raised here.
+    A worker that dies has its tasks given to another one. Only a few tasks for each thread are on their way
+    at any time, so that memory doesn't grow with their number; workers that join later get theirs. Raises
+    ClaimError where the scheduler goes, and whatever else a task raises.
     """
     from distributed import as_completed
     from distributed.scheduler import KilledWorker
 
-    def submit(entries: Iterator[tuple[str, tuple[Any, ...]]], count: int) -> list[Any]:
-        return [client.submit(task, *given, key=key, pure=False) for key, given in islice(entries, count)]
+    def submit(count: int) -> list[Any]:
+        given = islice(arguments, max(count, 0))
+        return [client.submit(task, *values, key=key, pure=False) for key, values in given]
 
-    running = as_completed(submit(arguments, AHEAD * _thread_count(client)), loop=client.loop)
+    window, looked = _window(client), time.monotonic()
+    running = as_completed(submit(window), loop=client.loop)
     for future in running:
         try:
             result = future.result()
         except KilledWorker as error:
             result = WorkerLost(str(error))
+        except CancelledError as error:
+            raise ClaimError(
+                "The Dask scheduler has gone: start it and run the same command again."
+            ) from error
         yield future.key, result
         future.release()
-        running.update(submit(arguments, 1))
+        if time.monotonic() > looked + LOOK_SECONDS:
+            window, looked = _window(client), time.monotonic()
+        running.update(submit(window - running.count()))
 
 
-def _thread_count(client: Client) -> int:
-    return max(1, sum(client.nthreads().values()))
+def _window(client: Client) -> int:
+    return AHEAD * max(1, sum(client.nthreads().values()))
 
 
 def _check_workers(client: Client, address: str) -> None:

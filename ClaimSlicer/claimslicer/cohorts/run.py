@@ -8,16 +8,17 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from claimslicer.cohorts.begin import Order, begin
 from claimslicer.cohorts.cluster import WorkerLost, local_workers, remote_workers, run_tasks
-from claimslicer.cohorts.config import CohortConfig, fingerprint
-from claimslicer.cohorts.make import PassedOver, StudyMaker, infarct_dice, read_heart
-from claimslicer.cohorts.plan import Job, find_parents, plan, validation_folders
+from claimslicer.cohorts.config import CohortConfig
+from claimslicer.cohorts.make import PassedOver, StudyMaker
+from claimslicer.cohorts.plan import Job, find_parents, plan
 from claimslicer.cohorts.write import UNFINISHED, write_case
-from claimslicer.errors import ClaimError, OutputError, SpecificationError, StudyError
+from claimslicer.errors import ClaimError, ModelError, SpecificationError, StudyError
 from claimslicer.events import SILENT, Events
 from claimslicer.outputs import make_folder, write_text
 from claimslicer.training.cache import RECIPE_FILE
@@ -26,9 +27,6 @@ from claimslicer.training.lock import held
 if TYPE_CHECKING:
     from distributed import Client
 
-    from claimslicer.evaluation.quality import QualityFilter
-
-SETTINGS_FILE = "cohort.json"
 TABLE_FILE = "studies.csv"
 COLUMNS = ("name", "parent", "part", "number", "attempt", "segments", "asked_ml", "scar_ml", "seed")
 
@@ -67,57 +65,64 @@ def make_cohort(
     with held(out / ".lock"):
         parents = find_parents(config)
         jobs = plan(config, parents)
-        quality = _begin(config, out, events)
+        order = begin(config, out, events)
         _remove_unfinished(out)
         missing = [job for job in jobs if not (out / job.name).is_dir()]
-        kept = tuple(job.name for job in jobs if (out / job.name).is_dir())
+        tally = _Tally(len(jobs), tuple(job.name for job in jobs if (out / job.name).is_dir()))
         events.emit("planned", studies=len(jobs), hearts=len(parents), missing=len(missing))
-        made: list[str] = []
-        passed_over: dict[str, str] = {}
-        lost: list[str] = []
         try:
-            for name, outcome in _outcomes(config, scheduler, quality, missing):
-                _sort(name, outcome, made, passed_over, lost, events)
-                done = len(kept) + len(made) + len(passed_over) + len(lost)
-                events.progress("cohort", done / len(jobs), f"{done} of {len(jobs)}")
+            for name, outcome in _outcomes(order, scheduler, missing):
+                tally.note(name, outcome, events)
         finally:
             _remove_unfinished(out)
-        if lost:
-            raise ClaimError(
-                f"Workers died at {len(lost)} studies ({lost[0]} among them), maybe for want of memory: run "
-                "it again with fewer workers."
-            )
-        if not made and not kept:
-            raise StudyError(f"No study could be made; the first one's reason: {passed_over[jobs[0].name]}")
+        tally.check()
         distance = _write_table(config, out)
-    return CohortResult(out, tuple(made), kept, passed_over, distance)
+    return CohortResult(out, tuple(tally.made), tally.kept, tally.passed_over, distance)
 
 
-def _sort(
-    name: str, outcome: Any, made: list[str], passed_over: dict[str, str], lost: list[str], events: Events
-) -> None:
-    if isinstance(outcome, WorkerLost):
-        lost.append(name)
-        events.emit("lost", study=name, message=f"{name}: the workers died.")
-    elif outcome is None:
-        made.append(name)
-        events.emit("metrics", study=name)
-    else:
-        passed_over[name] = outcome
-        events.emit("skipped", study=name, message=f"{name}: {outcome}")
+@dataclass
+class _Tally:
+    """What became of a cohort's studies so far, by name."""
+
+    planned: int
+    kept: tuple[str, ...]
+    made: list[str] = field(default_factory=list)
+    passed_over: dict[str, str] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+
+    def note(self, name: str, outcome: str | WorkerLost | None, events: Events) -> None:
+        """Take in one study: None is made, a reason passed over."""
+        if isinstance(outcome, WorkerLost):
+            self.lost.append(name)
+            events.emit("lost", study=name, message=f"{name}: the workers died.")
+        elif outcome is None:
+            self.made.append(name)
+            events.emit("metrics", study=name)
+        else:
+            self.passed_over[name] = outcome
+            events.emit("skipped", study=name, message=f"{name}: {outcome}")
+        done = len(self.kept) + len(self.made) + len(self.passed_over) + len(self.lost)
+        events.progress("cohort", done / self.planned, f"{done} of {self.planned}")
+
+    def check(self) -> None:
+        """Raise ClaimError where workers died again and again, StudyError where there is no study at all."""
+        if self.lost:
+            raise ClaimError(
+                f"Workers died at {len(self.lost)} studies ({self.lost[0]} among them), maybe for want of "
+                "memory: run it again with fewer workers."
+            )
+        if not self.made and not self.kept:
+            reason = next(iter(self.passed_over.values()))
+            raise StudyError(f"No study could be made; a first reason: {reason}")
 
 
-def _outcomes(
-    config: CohortConfig, scheduler: str | None, quality: QualityFilter | None, missing: list[Job]
-) -> Iterator[tuple[str, Any]]:
+def _outcomes(order: Order, scheduler: str | None, missing: list[Job]) -> Iterator[tuple[str, Any]]:
     """Yield each missing study's name, with None where it was made, the reason why not, or WorkerLost."""
     if not missing:
         return
-    # The key tells two cohorts on one cluster apart.
-    key = fingerprint({**config.to_dict(), "out": str(config.out)})
-    names = {f"{key[:16]}-{job.name}": job.name for job in missing}
-    tasks = ((f"{key[:16]}-{job.name}", (config, quality, key, job)) for job in missing)
-    with _workers(config, scheduler) as client:
+    names = {f"{order.key}-{job.name}": job.name for job in missing}
+    tasks = ((f"{order.key}-{job.name}", (order, job)) for job in missing)
+    with _workers(order.config, scheduler) as client:
         for task, outcome in run_tasks(client, make_study, tasks):
             yield names[task], outcome
 
@@ -130,23 +135,26 @@ _MAKERS: dict[str, StudyMaker] = {}
 """The maker of the cohort that this process works on, with the hearts that it read last."""
 
 
-def make_study(config: CohortConfig, quality: QualityFilter | None, key: str, job: Job) -> str | None:
+def make_study(order: Order, job: Job) -> str | None:
     """Make and write one study, in a worker; return the reason where it is passed over.
 
-    ``key`` names the cohort, so that what was read for one study serves the next.
+    Raises ModelError where the weights aren't those that the cohort was begun with any more.
     """
     import torch
 
-    if key not in _MAKERS:
+    config = order.config
+    if order.key not in _MAKERS:
         torch.set_num_threads(config.threads)
         _MAKERS.clear()
-        _MAKERS[key] = StudyMaker(config, quality)
+        _MAKERS[order.key] = StudyMaker(config, order.quality)
     if (config.out / job.name).is_dir():
         return None
     try:
-        heart, child = _MAKERS[key].make(job)
+        heart, child = _MAKERS[order.key].make(job)
     except PassedOver as reason:
         return str(reason)
+    if child.recipe["weights"]["sha256"] != order.weights["synthesis"]:
+        raise ModelError("The weights were replaced while the cohort was made: put them back.")
     write_case(config.out, job, heart, child, config.format)
     return None
 
@@ -158,77 +166,6 @@ def _own_folder(config: CohortConfig) -> Path:
                 f"'out' lies in the source {source.folder}: give a folder outside of it."
             )
     return make_folder(config.out)
-
-
-def _begin(config: CohortConfig, out: Path, events: Events) -> QualityFilter | None:
-    """Write what the cohort is, or check that it is the one begun here; return its quality filter.
-
-    Raises OutputError where the folder holds another cohort or other things.
-    """
-    settings = {**config.to_dict(), "sources": [s.use() | {"name": s.folder.name} for s in config.sources]}
-    settings["weights"] = _weights(config)
-    file = out / SETTINGS_FILE
-    begun = _read_settings(file)
-    if begun is None:
-        if any(not path.name.startswith(".") for path in out.iterdir()):
-            raise OutputError(f"{out} holds other files: give an empty or a new folder.")
-        quality = _quality(config, events)
-        record = {"settings": settings, "quality_threshold": quality.threshold if quality else None}
-        write_text(file, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
-        return quality
-    if fingerprint(begun["settings"]) != fingerprint(settings):
-        names = sorted(k for k in settings | begun["settings"] if settings.get(k) != begun["settings"].get(k))
-        raise OutputError(
-            f"{out} holds a cohort that was begun with another {' and '.join(names)}: put it back, or give "
-            "another folder."
-        )
-    threshold = begun["quality_threshold"]
-    if threshold is None:
-        return None
-    from claimslicer.evaluation.quality import QualityFilter
-
-    return QualityFilter(threshold)
-
-
-def _read_settings(file: Path) -> dict[str, Any] | None:
-    try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{file} can't be read: give another folder.") from error
-    if not isinstance(record, dict) or not {"settings", "quality_threshold"} <= set(record):
-        raise OutputError(f"{file} is not what a cohort was begun with: give another folder.")
-    return record
-
-
-def _weights(config: CohortConfig) -> dict[str, str]:
-    """Return the hashes of the weights that make and judge the studies. Raises ModelError."""
-    from claimslicer.models.registry import resolve
-
-    weights = {"synthesis": resolve(config.model, "synthesis").card.sha256}
-    if config.quality is not None:
-        weights["segmentation"] = resolve(config.quality.segmenter, "segmentation").card.sha256
-    return weights
-
-
-def _quality(config: CohortConfig, events: Events) -> QualityFilter | None:
-    """Return the quality filter, calibrated on the sources' validation patients for a pass rate."""
-    asked = config.quality
-    if asked is None:
-        return None
-    from claimslicer.evaluation.quality import QualityFilter
-
-    if asked.threshold is not None:
-        return QualityFilter(float(asked.threshold))
-    folders = list(validation_folders(config.sources))
-    dice = []
-    for index, folder in enumerate(folders):
-        events.progress("calibrating", index / len(folders), folder.name)
-        heart = read_heart(folder)
-        if heart.existing.any():
-            dice.append(infarct_dice(heart.study, heart.labels, asked.segmenter, config.device))
-    return QualityFilter.calibrate(dice, float(asked.pass_rate or 0))
 
 
 def _remove_unfinished(out: Path) -> None:

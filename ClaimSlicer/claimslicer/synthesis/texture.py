@@ -36,8 +36,9 @@ ANY = "any"
 MINIMUM_VOXELS = 20
 """Fewer scar voxels than this say too little of a texture."""
 
-TYPICAL_CONTRAST = (0.45, 0.65)
-"""Quantiles of contrast that a texture drawn without a wish has beside the darkest and brightest blood."""
+TYPICAL_CONTRAST = ((0.0, 0.8, 1.0), (0.42, 0.6, 0.85))
+"""Of the texture drawn without a wish: at these ranks of the study's blood among the bank's (dark to bright),
+the quantiles of contrast. Real scars beside the brightest blood are brighter."""
 
 TYPICAL_SPREAD, TYPICAL_EDGE = 0.06, 0.3
 """Of the texture drawn without a wish: the SD of its contrast's logarithm, the quantile of its edge."""
@@ -246,7 +247,7 @@ class TextureBank:
         """
         shape = self.texture(int(rng.integers(len(self))))
         gain = float(np.exp(rng.normal(0.0, TYPICAL_SPREAD)))
-        level = np.interp((self.blood < blood).mean(), (0.0, 1.0), TYPICAL_CONTRAST)
+        level = np.interp((self.blood < blood).mean(), *TYPICAL_CONTRAST)
         contrast = float(np.quantile(self.quantiles.mean(1), level))
         quantiles = shape.quantiles * (contrast / max(shape.mean, 0.2))
         dark = float(np.median(self.mvo_contrasts))

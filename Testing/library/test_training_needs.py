@@ -49,11 +49,11 @@ def needs(cohort, tmp_path_factory) -> Needs:
 def test_studies_are_counted_and_steps_measured(needs):
     assert needs.studies == {"training": 2, "validation": 1, "test": 1}
     assert needs.with_infarct == {"training": 1, "validation": 1}
-    assert needs.steps == 2800
+    assert needs.steps == 3800
     low, high = needs.seconds_per_step
     assert 0 < low <= high
-    assert 2800 * low < needs.seconds[0] <= needs.seconds[1]
-    assert needs.seconds[1] > 1.2 * 2800 * high
+    assert 3800 * low < needs.seconds[0] <= needs.seconds[1]
+    assert needs.seconds[1] > 1.2 * 3800 * high
     assert 100e6 < needs.memory < needs.memory_free  # torch alone takes more than 100 MB
     assert 2e6 < needs.disk < needs.disk_free
     assert Needs.from_dict(json.loads(json.dumps(needs.to_dict()))) == needs
@@ -63,7 +63,7 @@ def test_what_is_said(needs):
     table = dict(needs.table())
     assert table["Patients"].startswith("2 to train on (1 with infarct); 1 held back (1 with infarct)")
     assert "1 published test cases left unread" in table["Patients"]
-    assert "2800 steps on" in table["Time"]
+    assert "3800 steps on" in table["Time"]
     assert needs.obstacles() == []
     assert any("are few" in text for text in needs.cautions())
     full = dataclasses.replace(needs, disk_free=10)

@@ -9,7 +9,7 @@ import torch
 from claimslicer.synthesis.conditioning import Surroundings, context_input, noisy_input
 from claimslicer.synthesis.diffusion import clean_estimate
 from claimslicer.synthesis.network import Generator
-from claimslicer.synthesis.samplers import Denoiser, with_known_background
+from claimslicer.synthesis.samplers import Denoiser, Generators, with_known_background
 
 
 def slice_denoiser(
@@ -21,7 +21,7 @@ def slice_denoiser(
     without: torch.Tensor | None = None,
     guidance: float = 1.0,
     known: torch.Tensor | None = None,
-    generator: torch.Generator | None = None,
+    generator: Generators | None = None,
     on_evaluation: Callable[[], None] = lambda: None,
 ) -> Denoiser:
     """Return the denoiser of all slices of some variants at once: ``(v, z, h, w)``, on the CPU.

@@ -248,7 +248,7 @@ def _paint(
             without=condition_vector(None, grid.pixel_mm, blood, np.zeros_like(text)),
             guidance=sampling.guidance,
             known=to_network(grid.sample(torch.from_numpy(canvas.units[part])).numpy()),
-            generator=noise[0],
+            generator=noise,
             on_evaluation=evaluated,
         )
         values = sample(sampling.sampler, denoise, start, sampling.num_inference_steps, noise, sampling.jumps)

@@ -5,7 +5,8 @@
 The infarct of every training study is eroded, dilated or jittered (moved in its plane, each slice for itself)
 and stays inside the wall; validation labels are clean. Each noise is trained with and without KL, all else
 alike, several seeds at the same steps. Without KL: 0.6 Dice + 0.4 cross-entropy. With: half of the
-cross-entropy's weight is given to KL, which is the published mixture.
+cross-entropy's weight is given to KL, which is the published mixture. Borders move by whole pixels of
+1.25–2 mm; 2 mm leave the eroded infarcts of EMIDEC 44 % of their volume and the dilated ones 134 %.
 
 Every training goes on from its checkpoint when the command is given again. Writes label_noise.csv (Dice of
 each patient) and label_noise.md (the tables).
@@ -205,7 +206,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=12)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--noises", nargs="+", choices=NOISES, default=list(NOISES))
-    parser.add_argument("--noise-mm", type=float, default=1.5)
+    parser.add_argument("--noise-mm", type=float, default=2.0)
     parser.add_argument("--augmentation", choices=("standard", "wide"), default="standard")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=0)

@@ -21,6 +21,7 @@ from claimslicer.segmentation.model import load_segmenter
 from claimslicer.segmentation.nnunet.labels import internal_labels
 from claimslicer.studies import read_study, write_volume
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
+from claimslicer.training.ensemble import combine_segmenters
 from cli_runner import Outcome, files_under, run_apart
 
 nnunetv2 = pytest.importorskip("nnunetv2", reason="nnU-Net isn't installed (extra 'nnunet')")
@@ -173,8 +174,10 @@ def test_an_imported_model_runs_without_its_checkpoint(bench, own_models, tmp_pa
     assert model.card.terms == "CC0-1.0"
     assert model.card.split["fold_0"]["val"] == ["Case_P004"]
     assert set(model.card.figures["fold_0"]) == {f"dice of label {value}" for value in range(1, 5)}
-    with pytest.raises(ModelError, match="isn't trained on here"):
+    with pytest.raises(ModelError, match="isn't trained on"):
         load_segmenter("mine", "cpu")
+    with pytest.raises(ModelError, match="voted with"):
+        combine_segmenters(["mine", "emidec"], tmp_path, "both")
 
 
 def test_importing_twice_or_to_a_wrong_name_is_refused(bench, own_models, tmp_path):

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import torch
 from claimslicer.errors import SpecificationError
+from claimslicer.segmentation.losses import DeepSupervision, segmentation_loss
 from claimslicer.training.nnunet.discovery import TRAINERS
 
 pytest.importorskip("nnunetv2", reason="nnU-Net isn't installed (extra 'nnunet')")
 
 from claimslicer.training.nnunet.trainer import (
     Ghosting,
+    InFullPrecision,
     artefacts,
     nnUNetTrainerCLAIM,
     nnUNetTrainerCLAIM_KL,
@@ -88,6 +90,20 @@ def test_every_artefact_changes_a_patch_but_not_its_shape(shape):
         assert changed.shape == shape
         assert torch.isfinite(changed).all()
         assert not torch.equal(changed, image), step
+
+
+def test_mixed_precision_leaves_the_loss_alone():
+    torch.manual_seed(0)
+    logits, labels = torch.randn(2, 5, 16, 16), torch.randint(0, 5, (2, 1, 16, 16))
+    loss = segmentation_loss(kl=1.0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = loss(logits, labels)
+        kept = InFullPrecision(loss, "cpu")(logits, labels)
+        levels = InFullPrecision(DeepSupervision(loss), "cpu")([logits, logits], labels)
+    expected = loss(logits, labels)
+    assert not torch.equal(rounded, expected)
+    assert torch.equal(kept, expected)
+    assert torch.equal(levels, expected)
 
 
 def test_the_variants_weigh_their_losses_as_stated():

@@ -29,8 +29,6 @@ class SegmenterModel:
 def load_segmenter(model: str | Path | None, device: str) -> SegmenterModel:
     """Load weights by name or path (None: the shipped ones). Raises ModelError, also for nnU-Net's."""
     found = resolve(model, "segmentation")
-    if "framework" in found.card.network:
-        raise ModelError(f"{found.name!r} is a model of nnU-Net: it segments, but isn't trained on here.")
     return _load(found.weights, found.card.sha256, choose_device(device))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from claimslicer.events import SILENT, Events
 from claimslicer.labels import Label, infarct_mask, myocardium_mask
 from claimslicer.patches import with_neighbours
 from claimslicer.segmentation.model import SegmenterModel, load_segmenter
+from claimslicer.segmentation.nnunet.labels import internal_labels
 from claimslicer.segmentation.nnunet.model import NnunetModel, find_nnunet
 from claimslicer.segmentation.preprocessing import (
     heart_grid,
@@ -92,9 +94,10 @@ def _segment_with_nnunet(model: NnunetModel, study: Study, device: str, events: 
     if not myocardium_mask(labels).any():
         raise StudyError(_NOT_FOUND.format(study.name))
     centre = left_ventricle_centre(labels != Label.BACKGROUND)
-    recipe = make_recipe("segment", study, {"centre_yx": centre}, weights=model.weights)
+    settings = {"centre_yx": centre}
+    recipe = make_recipe("segment", study, settings, weights=model.weights, nnunetv2=version("nnunetv2"))
     events.progress("segmenting", 1.0, "done")
-    classes = len(model.dataset["labels"])
+    classes = len(internal_labels(model.dataset))
     return SegmentationResult(labels, _entropy(probabilities, classes), probabilities, centre, recipe)
 
 

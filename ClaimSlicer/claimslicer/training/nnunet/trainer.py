@@ -51,7 +51,9 @@ class nnUNetTrainerCLAIM(nnUNetTrainer):  # noqa: N801 (nnU-Net's commands ask f
             ignore_label=self.label_manager.ignore_label,
             summed=_over_processes if self.is_ddp else of_this_process,
         ).to(self.device)
-        return DeepSupervision(loss, self._level_weights()) if self.enable_deep_supervision else loss
+        if self.enable_deep_supervision:
+            loss = DeepSupervision(loss, self._level_weights())
+        return InFullPrecision(loss) if self.device.type == "cuda" else loss
 
     def _kl_sigma(self) -> list[float]:
         """Soften labels by a voxel within the slices, not from slice to slice, which lie far apart."""
@@ -118,6 +120,21 @@ class nnUNetTrainerCLAIM_trial(nnUNetTrainerCLAIM_KL):  # noqa: N801
     ) -> None:
         super().__init__(plans, configuration, fold, dataset_json, device)
         self.num_epochs, self.num_iterations_per_epoch, self.num_val_iterations_per_epoch = 1, 2, 1
+
+
+class InFullPrecision(nn.Module):
+    """A loss outside of autocast: half precision would round the softened labels and the sums over voxels."""
+
+    def __init__(self, loss: nn.Module, device_type: str = "cuda") -> None:
+        super().__init__()
+        self.loss = loss
+        self.device_type = device_type
+
+    def forward(self, logits: Any, labels: Any) -> torch.Tensor:
+        """Return the loss of one network output, or of a list of them."""
+        with torch.autocast(self.device_type, enabled=False):
+            full = logits.float() if isinstance(logits, torch.Tensor) else [level.float() for level in logits]
+            return self.loss(full, labels)
 
 
 def _over_processes(sums: torch.Tensor) -> torch.Tensor:

@@ -143,7 +143,8 @@ def judging(network: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
     weights = {name: value.detach() for name, value in network.named_parameters()}
 
     def segment(images: torch.Tensor) -> torch.Tensor:
-        return functional_call(network, weights, (images,))
+        # DynUNet knows some of its layers by two names; swapping those twice would leave the copy in place.
+        return functional_call(network, weights, (images,), tie_weights=False)
 
     return segment
 

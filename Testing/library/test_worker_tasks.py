@@ -203,7 +203,7 @@ def test_synthesize_paints_a_variant_for_each_seed(study, frame, tmp_path):
     assert fractions == sorted(fractions)
     assert fractions[0] == 0.0
     assert fractions[-1] == 1.0
-    assert any("variant 2 of 2" in message for _, message in context.events.seen)
+    assert any(message == "2 of 2 steps" for _, message in context.events.seen)
     with pytest.raises(Cancelled):
         call(Context(Recorded(1)), "synthesize", tmp_path, **values, seeds=[5], device="cpu")
 

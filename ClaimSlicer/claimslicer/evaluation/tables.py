@@ -92,10 +92,12 @@ def distance_table(summary: Summary) -> Table:
         for kind in kinds:
             distance = summary.kinds[kind].distances[name]
             mark = " *" if distance.fails else ""
-            rows[-1].append(f"{_number(distance.all_studies)} ({_number(distance.ratio, 1)}×){mark}")
+            found = _share(Estimate(distance.all_studies, distance.low, distance.high))
+            rows[-1].append(f"{found}, {_number(distance.ratio, 1)}×{mark}")
     note = (
-        "Wasserstein distance between all studies (in brackets: median over random halves ÷ that of two real "
-        f"halves, on equal numbers of studies). * further away than {CHANCE:.0%} of two real halves are. "
+        "Wasserstein distance between all studies; in brackets its 95 % bootstrap interval over patients, "
+        "which leans upwards, as distances can't be negative. ×: median over random halves ÷ that of two real "
+        f"halves, on equal numbers of studies. * further away than {CHANCE:.0%} of two real halves are. "
         "Repainted, constant and noise have the real patients' own masks; authored and copy lie in hearts "
         "without scar, so that part of their distance is the hearts'."
     )

@@ -96,7 +96,7 @@ def distance_table(summary: Summary) -> Table:
             rows[-1].append(f"{found}, {_number(distance.ratio, 1)}×{mark}")
     note = (
         "Wasserstein distance between all studies; in brackets its 95 % bootstrap interval over patients, "
-        "which leans upwards, as distances can't be negative. ×: median over random halves ÷ that of two real "
+        "which leans upwards, as distances aren't negative. ×: median over random halves ÷ that of two real "
         f"halves, on equal numbers of studies. * further away than {CHANCE:.0%} of two real halves are. "
         "Repainted, constant and noise have the real patients' own masks; authored and copy lie in hearts "
         "without scar, so that part of their distance is the hearts'."

@@ -179,16 +179,27 @@ class SegmentationTrainer:
         )
 
     @torch.no_grad()
-    def validate(self, model: nn.Module) -> dict[str, float]:
-        """Mean Dice over validation patients with the LV centre given; pathological ones for the infarct."""
-        scores: dict[str, list[float]] = {"myocardium": [], "infarct": [], "scar": []}
+    def scores(self, model: nn.Module) -> dict[str, dict[str, float]]:
+        """Return the Dice of each validation patient's regions with the LV centre given.
+
+        ``infarct`` (MI and MVO) and ``scar`` (MI alone) are there for patients who have an infarct.
+        """
+        scores = {}
         for item in self._validation:
             found, truth = self._found(model, item), item.study.labels
-            scores["myocardium"].append(dice(myocardium_mask(found), myocardium_mask(truth)))
+            own = {"myocardium": dice(myocardium_mask(found), myocardium_mask(truth))}
             if item.study.has_infarct:
-                scores["infarct"].append(dice(infarct_mask(found), infarct_mask(truth)))
-                scores["scar"].append(dice(found == Label.INFARCT, truth == Label.INFARCT))
-        return {f"dice_{key}": round(float(np.mean(value)), 4) for key, value in scores.items() if value}
+                own["infarct"] = dice(infarct_mask(found), infarct_mask(truth))
+                own["scar"] = dice(found == Label.INFARCT, truth == Label.INFARCT)
+            scores[item.study.name] = own
+        return scores
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Return the mean of :meth:`scores` over patients, region by region."""
+        scores = self.scores(model).values()
+        regions = dict.fromkeys(region for own in scores for region in own)
+        means = {region: np.mean([own[region] for own in scores if region in own]) for region in regions}
+        return {f"dice_{region}": round(float(mean), 4) for region, mean in means.items()}
 
     def _found(self, model: nn.Module, item: _Prepared) -> np.ndarray:
         """Return the labels ``(z, y, x)`` that the labeller of ``model`` gives a study."""

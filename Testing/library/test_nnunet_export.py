@@ -135,6 +135,17 @@ def test_a_childs_child_is_traced_to_the_patient(cases, children, tmp_path):
     assert (dataset / "imagesTr" / "Case_P004_synthetic_0004_0000.nii.gz").is_file()
 
 
+def test_children_in_case_folders_as_cohorts_have_them(cases, tmp_path):
+    study = read_study(cases / "Case_P003")
+    marks = {"recipe": make_recipe("cohort", study), "synthetic": True}
+    name = "mine-Case_P003-synthetic-0000"
+    for part, array in (("Images", study.image), ("Contours", study.labels), ("Scar", study.labels)):
+        write_volume(tmp_path / "cohort" / name / part / f"{name}.nii.gz", array, study.geometry, **marks)
+    dataset = export_dataset(cases, tmp_path / "raw", synthetic=tmp_path / "cohort")
+    (fold,) = splits_of(dataset)
+    assert "Case_P003_synthetic_0004" in fold["train"]
+
+
 @pytest.mark.parametrize("how", ["no recipe", "unknown source", "not synthetic"])
 def test_a_child_of_nobody_is_refused(cases, tmp_path, how):
     folder = tmp_path / "children"

@@ -314,3 +314,39 @@ def test_a_cohort_without_infarct_is_refused(tmp_path):
     write_cache(config.cache, Cohort(tuple(healthy)).studies)
     with pytest.raises(StudyError, match="infarct"):
         train_joint(config, resume=False)
+
+
+def test_tensorboard_gets_each_loss_and_a_run_that_goes_on_adds_to_it(make_trainer):
+    pytest.importorskip("tensorboardX", reason="needs tensorboardX: pip install 'claim-slicer[fabric]'")
+    trainer = make_trainer(tensorboard=True, validate_every=1)
+    for _ in range(2):
+        train(trainer, resume=True, events=SILENT, stop_after_steps=1)
+    end = time.monotonic() + 60  # another thread writes them
+    board = trainer.config.out / "tensorboard"
+    while len(told := board_steps(board)) < 10 or told.get("metrics/loss") != [1, 2]:
+        assert time.monotonic() < end, told
+        time.sleep(0.2)
+    assert {"metrics/feedback", "metrics/loss", "validation/dice_infarct"} <= told.keys()
+
+
+def board_steps(folder: Path) -> dict[str, list[int]]:
+    """Return the steps of each number that TensorBoard would show."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    told: dict[str, list[int]] = {}
+    for file in sorted(folder.iterdir()):
+        for record in records(file.read_bytes()):
+            event = Event.FromString(record)
+            for value in event.summary.value:
+                told.setdefault(value.tag, []).append(event.step)
+    return told
+
+
+def records(data: bytes) -> list[bytes]:
+    """Read TensorFlow's whole records: length, its checksum, content, its checksum."""
+    found, at = [], 0
+    while at + 12 <= len(data):
+        length = int.from_bytes(data[at : at + 8], "little")
+        found.append(data[at + 12 : at + 12 + length])
+        at += 16 + length
+    return found if at == len(data) else found[:-1]

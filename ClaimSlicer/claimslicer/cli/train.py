@@ -11,6 +11,7 @@ import typer
 
 from claimslicer.cli.arguments import DeviceOption, ModelOption, SeedOption
 from claimslicer.cli.reporting import EventsOption, Report, reporting
+from claimslicer.errors import ClaimError
 
 app = typer.Typer(help="Train the generator, the segmenter, or both together.", no_args_is_help=True)
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="All settings of the run.")]
@@ -70,11 +71,18 @@ def joint(config: ConfigArgument, resume: ResumeOption = False, events: EventsOp
 
 @contextmanager
 def _reporting(command: str, events: str | None) -> Iterator[Report]:
-    """Report on a training; of several processes the first does."""
+    """Report on a training; of several processes the first does. Too little memory is said in a sentence."""
     from claimslicer.training.processes import is_first_process
 
     with reporting(command, events if is_first_process() else None, WHEN_STOPPED) as report:
-        yield report
+        try:
+            yield report
+        except (MemoryError, OSError, RuntimeError) as error:
+            from claimslicer.training.execute import known_cause
+
+            if cause := known_cause(error):
+                raise ClaimError(cause) from error
+            raise
 
 
 def _wrote(report: Report, *paths: Path) -> None:

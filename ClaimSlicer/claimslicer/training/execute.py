@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from claimslicer import __version__
-from claimslicer.errors import Cancelled, ClaimError
+from claimslicer.errors import Cancelled, ClaimError, SpecificationError
 from claimslicer.events import SILENT, EventFanOut, Events, JsonEvents
 from claimslicer.outputs import output_error
 from claimslicer.training import lock
@@ -67,6 +67,11 @@ def execute(run: Run, events: Events = SILENT) -> Path:
 def _train(run: Run, events: Events) -> Path:
     parts = trainable(run.info["kind"]).load()
     config = parts.config.from_yaml(run.config_file)
+    if config.devices * config.nodes > 1:
+        raise SpecificationError(
+            f"A run in a folder uses one device: set 'devices' and 'nodes' to 1, or use 'claim-slicer train "
+            f"{run.info['kind']} {run.config_file.name}'."
+        )
     own = config.cache.parent == config.out
     if own and not config.cache.exists():
         write_cache(config.cache, read_case_folders(Path(run.info["data"]), _WhileReading(run, events)))
@@ -78,9 +83,17 @@ def _train(run: Run, events: Events) -> Path:
 
 def explain(error: BaseException) -> str:
     """Return the sentence for people that says why a training failed."""
+    text = " ".join(str(error).split())
+    return known_cause(error) or (
+        f"The program failed ({type(error).__name__}: {text[:200]}): the log has the details."
+    )
+
+
+def known_cause(error: BaseException) -> str:
+    """Return the sentence for people where they can do something about ``error``, else nothing."""
     if isinstance(error, ClaimError):
         return str(error)
-    text = " ".join(str(error).split())
+    text = str(error)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return "The disk is full: free some space and resume."
     if isinstance(error, MemoryError) or "out of memory" in text or "not enough memory" in text:
@@ -88,7 +101,7 @@ def explain(error: BaseException) -> str:
             "The device's memory is not enough: close other programs, or begin a new run with a smaller "
             "'batch_size' or on another device."
         )
-    return f"The program failed ({type(error).__name__}: {text[:200]}): the log has the details."
+    return ""
 
 
 @contextmanager

@@ -17,7 +17,8 @@ import torch
 from torch import nn
 
 from claimslicer.errors import Cancelled, ModelError, OutputError
-from claimslicer.events import SILENT, Events
+from claimslicer.events import SILENT, EventFanOut, Events
+from claimslicer.training.board import BoardEvents
 from claimslicer.training.checkpoints import load_checkpoint, save_checkpoint
 from claimslicer.training.config import TrainingConfig
 from claimslicer.training.processes import Alone, launch
@@ -116,6 +117,8 @@ class _Training:
                 )
             self.step = load_checkpoint(self._path, config.fingerprint(), model, self.average, self.optimizer)
         self._loss = processes.set_up(_Loss(trainer))
+        if config.tensorboard and processes.rank == 0:
+            self.events = events = EventFanOut(events, BoardEvents(config.out / "tensorboard", self.step))
         device = str(next(model.parameters()).device)
         events.emit("training", step=self.step, steps=config.steps, device=device, processes=processes.size)
 

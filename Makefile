@@ -51,5 +51,5 @@ clean:
 	@touch $@
 
 .venv/.development: .venv/.python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dicom,text,dask,nnunet,test,lint,slicer]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dicom,text,dask,nnunet,fabric,test,lint,slicer]"
 	@touch $@ .venv/.program

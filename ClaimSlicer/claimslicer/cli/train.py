@@ -28,7 +28,9 @@ TextEncoderOption = Annotated[
         show_default=False,
     ),
 ]
-PresetOption = Annotated[str, typer.Option("--preset", help="trial, standard or long.")]
+PresetOption = Annotated[
+    str, typer.Option("--preset", help="trial, standard, long; for segmentation also finetune.")
+]
 WHEN_STOPPED = "the last checkpoint is kept, go on with --resume"
 
 

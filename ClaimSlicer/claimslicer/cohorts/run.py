@@ -6,8 +6,8 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Generator
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,8 +71,10 @@ def make_cohort(
         tally = _Tally(len(jobs), tuple(job.name for job in jobs if (out / job.name).is_dir()))
         events.emit("planned", studies=len(jobs), hearts=len(parents), missing=len(missing))
         try:
-            for name, outcome in _outcomes(order, scheduler, missing):
-                tally.note(name, outcome, events)
+            # Closed before the folder is cleared, so that no worker writes into it any more.
+            with closing(_outcomes(order, scheduler, missing)) as outcomes:
+                for name, outcome in outcomes:
+                    tally.note(name, outcome, events)
         finally:
             _remove_unfinished(out)
         tally.check()
@@ -116,7 +118,7 @@ class _Tally:
             raise StudyError(f"No study could be made; a first reason: {reason}")
 
 
-def _outcomes(order: Order, scheduler: str | None, missing: list[Job]) -> Iterator[tuple[str, Any]]:
+def _outcomes(order: Order, scheduler: str | None, missing: list[Job]) -> Generator[tuple[str, Any]]:
     """Yield each missing study's name, with None where it was made, the reason why not, or WorkerLost."""
     if not missing:
         return

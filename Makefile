@@ -30,7 +30,10 @@ bench: .venv/.development ## figures on the real studies in CLAIM_DATA; tables a
 	$(BENCH)/atlas_vs_frame.py
 	$(BENCH)/quantification_emidec.py $(CLAIM_DATA)/emidec
 	$(BENCH)/segmentation_accuracy.py --data $(CLAIM_DATA)/emidec --out build/bench/segmentation
-	$(BENCH)/synthesis_realism.py --data $(CLAIM_DATA)/emidec --out build/bench/synthesis
+	$(BENCH)/synthesis_realism.py --data $(CLAIM_DATA)/emidec --out build/bench/synthesis-halo --halo 3
+	$(BENCH)/synthesis_realism.py --data $(CLAIM_DATA)/emidec --out build/bench/synthesis-strict
+	$(BENCH)/synthesis_scanners.py --data $(CLAIM_DATA)/emidec
+	$(BENCH)/synthesis_extremes.py --data $(CLAIM_DATA)/emidec --out build/bench/synthesis
 	$(BENCH)/synthesis_cost.py --data $(CLAIM_DATA)/emidec
 	$(BENCH)/synthesis_curves.py --data $(CLAIM_DATA)/emidec --out build/bench/synthesis
 

@@ -1,9 +1,9 @@
 """Synthetic scars against real ones on EMIDEC's validation patients, which no shipped network was trained on.
 
-    python Testing/benchmarks/synthesis_realism.py --out FOLDER [--data EMIDEC] [--model M]
+    python Testing/benchmarks/synthesis_realism.py --out FOLDER [--data EMIDEC] [--model M] [--halo MM]
 
-Runs `claim-slicer evaluate` with its default settings, prints its tables and writes its page, its figure page
-and six montages into FOLDER. Run again, it goes on where it was.
+Runs `claim-slicer evaluate` with its default settings but the halo, prints its tables and writes its page,
+its figure page and six montages into FOLDER. Run again, it goes on where it was.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=repository.parent / "shared" / "data" / "emidec")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model")
+    parser.add_argument("--halo", type=float, default=0.0, help="mm of wall beside the scar painted too")
     options = parser.parse_args()
-    config = EvaluationConfig(data=options.data, out=options.out, cases="validation", model=options.model)
+    config = EvaluationConfig(
+        data=options.data, out=options.out, cases="validation", model=options.model, halo_mm=options.halo
+    )
     records = evaluate(config)
     summary = summarise(records, pass_rate=config.pass_rate, resamples=config.resamples)
     for table in tables_of(summary):

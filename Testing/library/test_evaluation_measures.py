@@ -8,7 +8,7 @@ from claimslicer.anatomy import build_frame
 from claimslicer.errors import SpecificationError, StudyError
 from claimslicer.evaluation.autocorrelation import LONGEST_MM, autocorrelation_length
 from claimslicer.evaluation.controls import blurred_noise, constant_fill
-from claimslicer.evaluation.measures import edge_step, measure_scar, slice_differences
+from claimslicer.evaluation.measures import measure_scar, slice_differences
 from claimslicer.evaluation.novelty import (
     nearest_distance,
     scar_patches,
@@ -19,6 +19,7 @@ from claimslicer.evaluation.placement import place_of, survival
 from claimslicer.evaluation.quality import QualityFilter, VolumeBias, leave_one_out_corrected
 from claimslicer.labels import Label, infarct_mask
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
+from claimslicer.synthesis.texture import edge_step
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -73,6 +74,10 @@ class TestTexture:
         assert math.isnan(autocorrelation_length(smooth_field(2.0, (1, 1))[:2, :20, :20], scar, (1.0, 1.0)))
 
 
+def wall(scar: np.ndarray, healthy: np.ndarray) -> np.ndarray:
+    return np.where(scar, Label.INFARCT, np.where(healthy, Label.MYOCARDIUM, Label.BACKGROUND))
+
+
 class TestSteps:
     def test_the_edge_step_is_that_within_slices(self):
         scar, healthy = np.zeros((3, 12, 12), bool), np.zeros((3, 12, 12), bool)
@@ -80,12 +85,12 @@ class TestSteps:
         healthy[1] = ~scar[1]
         healthy[0] = healthy[2] = True
         units = np.where(scar, 6.0, np.where(np.arange(3)[:, None, None] == 1, 1.5, -50.0))
-        assert edge_step(units, scar, healthy) == pytest.approx(4.5)
+        assert edge_step(units, wall(scar, healthy)) == pytest.approx(4.5)
 
     def test_scar_at_the_images_border_has_no_neighbour_on_the_other_side(self):
         scar = np.zeros((1, 4, 6), bool)
         scar[0, :, 0] = True
-        assert math.isnan(edge_step(np.zeros(scar.shape), scar, np.roll(scar, -1, 2)))
+        assert math.isnan(edge_step(np.zeros(scar.shape), wall(scar, np.roll(scar, -1, 2))))
 
     def test_neighbouring_slices(self):
         rng = np.random.default_rng(3)

@@ -119,6 +119,20 @@ def test_the_grey_levels_asked_for_are_those_in_the_image(heart):
     assert dark.mean() - bright.mean() == pytest.approx(-2.0, abs=0.1)
 
 
+def test_without_matching_the_networks_own_grey_levels_stay(heart):
+    study, labels, scar = heart
+    texture = Texture(np.linspace(20, 26, 33), -2.0, 0.5)
+    asked = {"texture": texture, "num_inference_steps": 2}
+    core = scar == ScarLabel.SCAR
+    scale = remote_scale(study.image, labels, away_from=scar > 0)
+    matched, own = (
+        np.median(scale.forward(synthesize(study, labels, scar, match=match, **asked).image)[core])
+        for match in (True, False)
+    )
+    assert matched == pytest.approx(23.0, abs=0.5)
+    assert own < 20.0
+
+
 def test_the_published_sampler_and_guidance_run(heart):
     plain = synthesize(*heart, num_inference_steps=3).image
     assert (synthesize(*heart, num_inference_steps=3, guidance=3.0).image != plain).any()

@@ -28,10 +28,10 @@ class EvaluationConfig:
     ``cases`` and ``training`` are a part of the split (validation, training, test) or case names; the
     training scars, from ``training_data`` or ``data``, are those that synthetic ones are looked for among.
     ``model`` and ``segmenter`` are names or paths (None: the shipped ones); ``sampler``, ``steps``,
-    ``jumps``, ``guidance``, ``texture`` and ``halo_mm`` go to :func:`claimslicer.synthesis.synthesize`,
-    whose defaults hold for the last four where they are None. Each infarct is repainted with
-    ``seeds`` seeds, each heart without one gets ``draws`` random scars. ``pass_rate`` is the share of real
-    studies that the quality filter lets pass, ``resamples`` the number of bootstrap samples and of random
+    ``jumps``, ``guidance``, ``texture``, ``halo_mm`` and ``match`` go to
+    :func:`claimslicer.synthesis.synthesize`, whose defaults hold where they are None. Each infarct is
+    repainted with ``seeds`` seeds, each heart without one gets ``draws`` random scars. ``pass_rate`` is the
+    share of real studies that the quality filter lets pass, ``resamples`` the number of bootstrap samples and of random
     halves, ``montages`` how many studies are shown. Raises SpecificationError.
     """
 
@@ -48,6 +48,7 @@ class EvaluationConfig:
     guidance: float | None = None
     texture: str | float | None = None
     halo_mm: float | None = None
+    match: bool | None = None
     seeds: int = 3
     draws: int = 3
     kinds: tuple[str, ...] = KINDS
@@ -75,6 +76,8 @@ class EvaluationConfig:
         if self.guidance is not None:
             _check_number("guidance", self.guidance, 0.0, 20.0)
         object.__setattr__(self, "jumps", _jumps(self.jumps))
+        if not isinstance(self.match, bool | None):
+            raise SpecificationError("The setting 'match' must be true or false.")
         for name in ("model", "segmenter", "sampler", "device"):
             if not isinstance(getattr(self, name), str | None):
                 raise SpecificationError(f"The setting '{name}' must be a name.")

@@ -15,6 +15,7 @@ from claimslicer.errors import StudyError
 from claimslicer.evaluation.autocorrelation import FEWEST_VOXELS, autocorrelation_length
 from claimslicer.labels import Label
 from claimslicer.synthesis.normalisation import remote_scale
+from claimslicer.synthesis.texture import edge_step
 
 QUANTILES = np.linspace(0.0025, 0.9975, 200)
 """The quantiles that stand for a scar's grey levels, so that every study weighs the same."""
@@ -68,31 +69,13 @@ def measure_scar(
         spread=float(inside.std()),
         ratio=float(image[scar].mean() / scale.mean),
         blood=float(np.median(inside) / np.median(blood)) if blood.size else float("nan"),
-        edge=edge_step(units, scar, labels == Label.MYOCARDIUM),
+        edge=edge_step(units, labels),
         texture_mm=autocorrelation_length(units, scar, pixel_mm),
         slice_mean=slice_mean,
         slice_sd=slice_sd,
         mvo_contrast=float(inside.mean() - mvo.mean()) if mvo.size else float("nan"),
     )
     return measures, np.quantile(inside, QUANTILES)
-
-
-def edge_step(units: np.ndarray, scar: np.ndarray, healthy: np.ndarray) -> float:
-    """Return the mean of scar voxel − healthy voxel over all neighbours within a slice; NaN without any.
-
-    All are ``(z, y, x)``, ``scar`` and ``healthy`` bool.
-    """
-    steps = []
-    for axis in (1, 2):
-        low, high = (
-            tuple(part if a == axis else slice(None) for a in range(3))
-            for part in (slice(None, -1), slice(1, None))
-        )
-        for one, other in ((low, high), (high, low)):
-            pairs = scar[one] & healthy[other]
-            steps.append((units[one] - units[other])[pairs])
-    found = np.concatenate(steps)
-    return float(found.mean()) if found.size else float("nan")
 
 
 def slice_differences(units: np.ndarray, scar: np.ndarray) -> tuple[float, float]:

@@ -236,7 +236,7 @@ def _painted(
     from claimslicer.synthesis import synthesize
     from claimslicer.synthesis.model import load_generator
 
-    names = ("jumps", "guidance", "texture", "halo_mm")
+    names = ("jumps", "guidance", "texture", "halo_mm", "match")
     options = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
     with counted_calls(load_generator(config.model, config.device).network.denoise) as calls:
         start = time.perf_counter()

@@ -86,6 +86,7 @@ def synthesize_variants(
     num_inference_steps: int = 8,
     jumps: Jumps = 1,
     texture: TextureWish = None,
+    match: bool = True,
     guidance: float = 1.0,
     caption: str | None = None,
     text_encoder: str | Path | None = None,
@@ -99,8 +100,9 @@ def synthesize_variants(
 
     ``labels`` (internal table) say where the wall and the cavity are, and which scar the study already has;
     that scar stays as it is, also where the mask covers it, unless ``repaint_existing``.
-    ``texture`` is what :meth:`TextureBank.choose` takes. ``halo_mm`` also paints the healthy wall so close to
-    the scar, as real scars blush into it; with 0, voxels outside the mask stay bit for bit.
+    ``texture`` is what :meth:`TextureBank.choose` takes; without ``match`` the network is told of it, but its
+    grey levels stay as they are. ``halo_mm`` also paints the healthy wall so close to the scar, as real scars
+    blush into it; with 0, voxels outside the mask stay bit for bit.
     ``intensity`` (0–1, same shape) makes a border zone inside the mask: how much of the painted scar shows,
     the rest being the study's own grey level. ``sampler``, ``num_inference_steps`` and ``jumps`` are those of
     :func:`claimslicer.synthesis.samplers.sample`; ``guidance`` other than 1 strengthens texture and
@@ -131,6 +133,7 @@ def synthesize_variants(
         "num_inference_steps": num_inference_steps,
         "jumps": jumps,
         "texture": texture,
+        "match": match,
         "guidance": guidance,
         "halo_mm": halo_mm,
         "repaint_existing": repaint_existing,
@@ -146,7 +149,7 @@ def synthesize_variants(
     results = []
     for seed, values, wanted in zip(seeds, painted, textures, strict=True):
         hidden = None if share is None else (canvas.units, share)
-        matched = match_texture(values, scar, border, wanted, hidden)
+        matched = match_texture(values, scar, border, wanted, hidden) if match else values
         image = _blend(study.image, scale.backward(matched), (scar != ScarLabel.NONE) | halo, share)
         difference = image.astype(np.float32) - study.image.astype(np.float32)
         results.append(SynthesisResult(image, difference, recipe | {"seed": int(seed)}))

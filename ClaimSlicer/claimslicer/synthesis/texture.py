@@ -36,7 +36,7 @@ ANY = "any"
 MINIMUM_VOXELS = 20
 """Fewer scar voxels than this say too little of a texture."""
 
-TYPICAL_CONTRAST = ((0.0, 0.8, 1.0), (0.42, 0.6, 0.85))
+TYPICAL_CONTRAST = ((0.0, 0.8, 1.0), (0.5, 0.6, 0.85))
 """Of the texture drawn without a wish: at these ranks of the study's blood among the bank's (dark to bright),
 the quantiles of contrast. Real scars beside the brightest blood are brighter."""
 

@@ -31,8 +31,8 @@ class EvaluationConfig:
     ``jumps``, ``guidance``, ``texture``, ``halo_mm`` and ``match`` go to
     :func:`claimslicer.synthesis.synthesize`, whose defaults hold where they are None. Each infarct is
     repainted with ``seeds`` seeds, each heart without one gets ``draws`` random scars. ``pass_rate`` is the
-    share of real studies that the quality filter lets pass, ``resamples`` the number of bootstrap samples and of random
-    halves, ``montages`` how many studies are shown. Raises SpecificationError.
+    share of real studies that the quality filter lets pass, ``resamples`` the number of bootstrap samples and
+    of random halves, ``montages`` how many studies are shown. Raises SpecificationError.
     """
 
     data: Path

@@ -77,7 +77,11 @@ def make_steps(cohort: Cohort, folder: Path, batch: int) -> dict[str, Callable[[
 
         return step
 
-    return {name: step_of(trainer) for name, trainer in trainers.items()}
+    joint_trainer = trainers["joint"]
+    generator = joint_trainer.model.get_submodule("generator")
+    steps = {name: step_of(trainer) for name, trainer in trainers.items()}
+    steps["(painting in it)"] = lambda: joint_trainer.paint(generator, np.random.default_rng(0))
+    return steps
 
 
 def count_flops(step: Callable[[], None]) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from claimslicer.errors import ModelError, OutputError, SpecificationError, StudyError
+from claimslicer.errors import Cancelled, ModelError, OutputError, SpecificationError, StudyError
 from claimslicer.evaluation.quality import QualityFilter
 from claimslicer.events import SILENT, JsonEvents
 from claimslicer.labels import infarct_mask
@@ -28,6 +28,7 @@ from claimslicer.training.joint import JointTrainer
 from claimslicer.training.joint_config import JointConfig
 from claimslicer.training.joint_run import train_joint
 from claimslicer.training.loop import train
+from cli_runner import run_here
 from joint_trial import GENERATOR, SEGMENTER, TINY, tiny_cohort, tiny_config
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -275,6 +276,9 @@ def test_a_run_is_not_overwritten_nor_gone_on_with_other_settings(first_stages, 
     config = tiny_config(tmp_path, **skipped, **given)
     assert len(train_joint(config, resume=False)) == 3
     assert not (config.out / "segmenter").exists()
+    card = resolve(config.out, "synthesis").card
+    assert card.data["description"].count("begun from") == 2
+    assert card.training["initial_segmenter"] == "segmenter", "a name, not a path"
     with pytest.raises(ModelError, match="already holds a run"):
         train_joint(config, resume=False)
     with pytest.raises(ModelError, match="other settings"):
@@ -282,6 +286,36 @@ def test_a_run_is_not_overwritten_nor_gone_on_with_other_settings(first_stages, 
     wider = dataclasses.replace(config, out=tmp_path / "b", synthesis={**GENERATOR, "widths": (8, 8)})
     with pytest.raises(ModelError, match="another than"):
         train_joint(wider, resume=False)
+
+
+def test_a_pause_asked_for_in_an_early_stage_is_obeyed(tmp_path):
+    config = tiny_config(tmp_path, pretrain_segmenter_steps=40)
+    config.out.mkdir()
+    (config.out / "stop").touch()
+    with pytest.raises(Cancelled, match="Paused after"):
+        train_joint(config, resume=False)
+    assert not list(config.out.rglob("stop"))
+    assert (config.out / "segmenter" / "checkpoint.safetensors").exists()
+    assert not (config.out / "generator").exists()
+
+
+def test_the_readme_s_settings_are_right(tmp_path):
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    text = next(block for block in readme.split("```yaml")[1:] if "joint_steps" in block).split("```")[0]
+    (tmp_path / "joint.yaml").write_text(text, encoding="utf-8")
+    config = JointConfig.from_yaml(tmp_path / "joint.yaml")
+    assert config.out == tmp_path.resolve() / "joint"
+    assert config.scar_target().extent_percent.shares == (0.3, 0.4, 0.3)
+
+
+def test_the_command_says_what_is_wrong(tmp_path, monkeypatch, capsys):
+    outcome = run_here(monkeypatch, capsys, "train", "joint", tmp_path / "none.yaml")
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert "There is no configuration" in outcome.err
+    config = write_yaml(tmp_path, cache="none.npz")
+    outcome = run_here(monkeypatch, capsys, "train", "joint", config)
+    assert outcome.code == 2
+    assert "There is no training cache" in outcome.err
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,17 @@ def save_checkpoint(
             ) from error
 
 
+def read_fingerprint(path: Path) -> str:
+    """Return the fingerprint of the settings that a checkpoint was made with. Raises ModelError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata()["fingerprint"]
+    except (OSError, SafetensorError) as error:
+        raise ModelError(
+            f"The checkpoint '{path}' can't be read ({error}); train again without --resume."
+        ) from error
+
+
 def load_checkpoint(
     path: Path, fingerprint: str, model: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
 ) -> int:

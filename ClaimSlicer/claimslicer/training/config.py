@@ -12,6 +12,7 @@ from typing import Any, Self
 import yaml
 
 from claimslicer.errors import SpecificationError
+from claimslicer.models.registry import DEFAULT_MODEL
 from claimslicer.synthesis.settings import GeneratorSettings
 
 _TYPES: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "str": str, "bool": bool}
@@ -202,8 +203,8 @@ class SynthesisConfig(TrainingConfig):
     reward_weight: float = 0.0
     """Of the loss that the segmenter ``reward_model`` has on what is painted, at low noise only: in samples
     whose diffusion time is ``reward_time`` or less."""
-    reward_model: str = ""
-    """Name or path of the segmenter; none: the shipped one."""
+    reward_model: str = DEFAULT_MODEL
+    """Name or path of the segmenter."""
     reward_time: float = 0.2
     initial_weights: str = ""
     """Name or path of a generator of the same make to begin from. None: from scratch."""

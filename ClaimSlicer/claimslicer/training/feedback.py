@@ -153,7 +153,7 @@ class Reward:
     """The loss of a finished segmenter that stays as it is; of an ensemble, the mean over its members."""
 
     def __init__(
-        self, model: str | Path | None, studies: list[CachedStudy], time: float, device: torch.device
+        self, model: str | Path, studies: list[CachedStudy], time: float, device: torch.device
     ) -> None:
         found = load_segmenter(model, str(device))
         self._labellers = list(found.networks.labellers)

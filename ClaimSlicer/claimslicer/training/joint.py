@@ -136,6 +136,7 @@ class JointTrainer:
         feedback = self._feedback.loss(judging(labeller), estimates)
         terms = {"segmentation": segmentation, "diffusion": diffusion, "feedback": feedback}
         self.terms = {name: float(value.detach()) for name, value in terms.items()}
+        self.terms["painted"] = float(len(painted))
         return segmentation + diffusion + self.config.feedback_weight_at(step) * feedback
 
     def paint(self, generator: nn.Module, rng: np.random.Generator) -> list[CachedStudy]:

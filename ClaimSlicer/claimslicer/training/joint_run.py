@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,18 +9,18 @@ from typing import Any
 
 from claimslicer.errors import ModelError
 from claimslicer.events import SILENT, EventFanOut, Events, JsonEvents
-from claimslicer.models.registry import Model
 from claimslicer.models.states import compact_state
 from claimslicer.outputs import output_error
 from claimslicer.training.cache import Cohort, read_cache
+from claimslicer.training.checkpoints import read_fingerprint
 from claimslicer.training.config import TrainingConfig
 from claimslicer.training.joint import JointTrainer, stage_folders
 from claimslicer.training.joint_config import JointConfig
 from claimslicer.training.joint_report import write_joint_report
-from claimslicer.training.loop import train
+from claimslicer.training.loop import CHECKPOINT_FILE, STOP_FILE, train
 from claimslicer.training.processes import Alone, launch
 from claimslicer.training.segmentation import train_segmentation
-from claimslicer.training.shipping import ship
+from claimslicer.training.shipping import ship, with_origins
 from claimslicer.training.synthesis import train_synthesis
 
 EVENTS_FILE = "events.jsonl"
@@ -44,18 +43,18 @@ def train_joint(config: JointConfig, *, resume: bool, events: Events = SILENT) -
     segmenter = config.initial_segmenter
     if config.pretrain_segmenter_steps:
         stage = config.segmenter_stage()
-        with _stage_events(processes, stage.out, "segmenter", events) as told:
+        with _stage_events(processes, config, stage.out, "segmenter", events) as told:
             segmenter = str(_finished(stage, "segmentation", train_segmentation, resume, told))
     generator = config.initial_generator
     if config.generator_steps:
         painting = config.generator_stage()
         processes.any(False)
-        with _stage_events(processes, painting.out, "generator", events) as told:
+        with _stage_events(processes, config, painting.out, "generator", events) as told:
             generator = str(_finished(painting, "synthesis", train_synthesis, resume, told))
     processes.any(False)  # the first process has written the models that all begin from
     if not config.joint_steps:
         return [Path(segmenter), Path(generator)]
-    with _stage_events(processes, config.out, "joint", events) as told:
+    with _stage_events(processes, config, config.out, "joint", events) as told:
         weights = _train_together(config, cohort, segmenter, generator, resume, told)
     if processes.rank == 0:
         weights += write_joint_report(config, cohort, weights, events)
@@ -69,7 +68,7 @@ def _finished(
     weights = config.out / f"{kind}.safetensors"
     if not weights.exists():
         return train_stage(config, resume=resume, events=events)
-    if dict(Model(weights).card.training) != json.loads(json.dumps(config.to_dict())):
+    if read_fingerprint(config.out / CHECKPOINT_FILE) != config.fingerprint():
         raise ModelError(f"'{config.out}' was trained with other settings; give those, or another folder.")
     return weights
 
@@ -80,12 +79,13 @@ def _train_together(
     trainer = JointTrainer(config, cohort, segmenter, generator, events)
     average = train(trainer, resume=resume, events=events)
     networks = trainer.networks
+    told = with_origins(config, {"initial_segmenter": "segmentation", "initial_generator": "synthesis"})
     return [
         ship(
             compact_state(average.get_submodule("segmenter")),
             "segmentation",
             networks["segmentation"],
-            config,
+            told,
             cohort,
             trainer.validate_segmenter(average),
         ),
@@ -93,18 +93,18 @@ def _train_together(
             compact_state(average.get_submodule("generator")) | trainer.generator_extras(),
             "synthesis",
             networks["synthesis"],
-            config,
+            told,
             cohort,
             trainer.validate_generator(average),
         ),
     ]
 
 
-class _Named:
-    """Passes progress on under the stage's name."""
+class _Stage:
+    """Passes events on under the stage's name, and the request to pause from the run's folder to its own."""
 
-    def __init__(self, name: str, events: Events) -> None:
-        self._name, self._events = name, events
+    def __init__(self, name: str, run: Path, folder: Path, events: Events) -> None:
+        self._name, self._run, self._folder, self._events = name, run, folder, events
 
     def progress(self, stage: str, fraction: float, message: str = "") -> None:
         """Pass it on."""
@@ -113,10 +113,14 @@ class _Named:
     def emit(self, kind: str, **values: Any) -> None:
         """Pass it on."""
         self._events.emit(kind, **values)
+        if self._folder != self._run and (self._run / STOP_FILE).exists():
+            (self._run / STOP_FILE).replace(self._folder / STOP_FILE)
 
 
 @contextmanager
-def _stage_events(processes: Alone, folder: Path, name: str, events: Events) -> Iterator[Events]:
+def _stage_events(
+    processes: Alone, config: JointConfig, folder: Path, name: str, events: Events
+) -> Iterator[Events]:
     """Send a stage's events on, and to a file in its folder that later processes go on with."""
     if processes.rank:
         yield SILENT
@@ -127,6 +131,6 @@ def _stage_events(processes: Alone, folder: Path, name: str, events: Events) -> 
     except OSError as error:
         raise output_error(folder, error) from error
     with stream:
-        told = EventFanOut(JsonEvents(stream), _Named(name, events))
+        told = EventFanOut(JsonEvents(stream), _Stage(name, config.out, folder, events))
         told.emit("stage", name=name)
         yield told

@@ -25,6 +25,7 @@ from claimslicer.training.processes import Alone, launch
 from claimslicer.training.samples import Sample, write_sample
 
 STOP_FILE = "stop"
+CHECKPOINT_FILE = "checkpoint.safetensors"
 METRICS_EVERY = 10
 GRADIENT_NORM = 5.0
 """The largest norm of a group's gradients."""
@@ -109,7 +110,7 @@ class _Training:
         self.optimizer = _optimizer(trainer)
         self.step = 0
         config.out.mkdir(parents=True, exist_ok=True)
-        self._path = config.out / "checkpoint.safetensors"
+        self._path = config.out / CHECKPOINT_FILE
         if self._path.exists():
             if not resume:
                 raise ModelError(

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from claimslicer import __version__
 from claimslicer.models.card import ModelKind
-from claimslicer.models.registry import save_model
+from claimslicer.models.registry import resolve, save_model
 from claimslicer.training.cache import Cohort
 from claimslicer.training.config import TrainingConfig
 from claimslicer.training.processes import launch
+
+Config = TypeVar("Config", bound=TrainingConfig)
+
+
+def with_origins(config: Config, models: Mapping[str, ModelKind]) -> Config:
+    """Return ``config`` as a card should tell it: data and terms of the models it began from hold on.
+
+    ``models`` are the settings that may name a model, and its kind. It stands there by its name: a path says
+    things about a user's computer. Raises ModelError.
+    """
+    named = {field: resolve(wish, kind) for field, kind in models.items() if (wish := getattr(config, field))}
+    if not named:
+        return config
+    cards = [model.card for model in named.values()]
+    begun = [f"begun from '{card.name}': {card.data.get('description')}" for card in cards]
+    terms = dict.fromkeys(text for text in (*(card.terms for card in cards), config.terms) if text)
+    names: dict[str, Any] = {field: model.name for field, model in named.items()}
+    data = "; ".join([config.data or "not stated", *begun])
+    return dataclasses.replace(config, data=data, terms="; ".join(terms), **names)
 
 
 def ship(

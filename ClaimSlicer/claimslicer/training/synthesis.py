@@ -13,6 +13,7 @@ from claimslicer.devices import choose_device
 from claimslicer.errors import ModelError, StudyError
 from claimslicer.events import SILENT, Events
 from claimslicer.labels import Label, ScarLabel, myocardium_mask, scar_of_labels
+from claimslicer.models.card import ModelKind
 from claimslicer.models.states import compact_state
 from claimslicer.patches import PatchGrid, neighbour_index
 from claimslicer.synthesis.conditioning import (
@@ -40,7 +41,7 @@ from claimslicer.training.config import SynthesisConfig
 from claimslicer.training.feedback import Estimates, Place, Reward
 from claimslicer.training.loop import train
 from claimslicer.training.samples import PaintedSlice
-from claimslicer.training.shipping import ship
+from claimslicer.training.shipping import ship, with_origins
 
 PATCH_SIZE = 64
 """Pixels; the largest left ventricle of EMIDEC is 63 pixels wide."""
@@ -115,7 +116,11 @@ def train_synthesis(config: SynthesisConfig, *, resume: bool, events: Events = S
     average = train(trainer, resume=resume, events=events)
     state = compact_state(average) | trainer.extras()
     network = trainer.settings.to_dict()
-    return ship(state, "synthesis", network, config, cohort, trainer.validate(average))
+    learnt_from: dict[str, ModelKind] = {"initial_weights": "synthesis"}
+    if config.reward_weight:
+        learnt_from["reward_model"] = "segmentation"
+    told = with_origins(config, learnt_from)
+    return ship(state, "synthesis", network, told, cohort, trainer.validate(average))
 
 
 def begin_from(model: nn.Module, weights: str, settings: GeneratorSettings) -> None:
@@ -155,7 +160,7 @@ class SynthesisTrainer:
         self.terms: dict[str, float] = {}
         self._reward = None
         if config.reward_weight:
-            self._reward = Reward(config.reward_model or None, real, config.reward_time, self.device)
+            self._reward = Reward(config.reward_model, real, config.reward_time, self.device)
 
     def texture_bank(self) -> TextureBank:
         """Return the training patients' textures, to be shipped with the weights."""

@@ -70,7 +70,7 @@ def case_folders(root: Path) -> dict[Path, Part]:
 
 
 def _inherited_part(folder: Path) -> Part | None:
-    """Return the part of the patient whose child this synthetic study of a cohort is; None for other folders."""
+    """Return the part of the patient whose child a cohort's synthetic study is, None for other folders."""
     try:
         part = json.loads((folder / RECIPE_FILE).read_text(encoding="utf-8"))["child"]["part"]
     except FileNotFoundError:

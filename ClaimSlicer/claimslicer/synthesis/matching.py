@@ -13,8 +13,8 @@ from claimslicer.synthesis.texture import LEVELS, Texture, edge_pairs
 RIM_MM = 3.0
 """How far into the scar its rim reaches, where real scars fade."""
 
-STRONGEST_FADE = 6.0
-"""The most that a rim is held back when grey levels are given out, in remote SDs."""
+FADES = (-2.0, 6.0)
+"""How far a rim is put forward or held back when grey levels are given out, in remote SDs."""
 
 STRONGEST_HALO = 3.0
 """The most that the halo is raised or lowered next to the scar, in remote SDs."""
@@ -71,7 +71,7 @@ def match_texture(
     The scar's values keep their order and take the texture's quantiles, over the whole study at once, so that
     its slices agree. MVO keeps its pattern and takes its contrast to the scar. Then the edge becomes as steep
     as the texture's: by the halo's height where one is painted, else by giving the lower grey levels to the
-    rim first, as far as that goes.
+    rim first, or last, as far as that goes.
     ``hidden`` is a border zone: the image before, and how much of the result (0–1) will show of it. A halo
     goes on from what shows, and doesn't fall below the wall where that is faint.
     """
@@ -116,10 +116,8 @@ def _fade(painted: np.ndarray, infarct: np.ndarray, border: Border, texture: Tex
     """Find by bisection how much the rim must fade for the texture's edge."""
     if not border.inner.size or not np.isfinite(texture.edge):
         return 0.0
-    low, high = 0.0, STRONGEST_FADE
-    if border.step(_ranked(painted, infarct, border, texture, low)) <= texture.edge:
-        return low
-    for _ in range(8):
+    low, high = FADES
+    for _ in range(9):
         middle = (low + high) / 2
         steep = border.step(_ranked(painted, infarct, border, texture, middle)) > texture.edge
         low, high = (middle, high) if steep else (low, middle)

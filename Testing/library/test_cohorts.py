@@ -332,7 +332,13 @@ def start(config: Path, log: Path) -> subprocess.Popen:
             text=True,
             encoding="utf-8",
             start_new_session=True,
+            preexec_fn=heed_interrupts if os.name == "posix" else None,
         )
+
+
+def heed_interrupts() -> None:
+    """A test run in the background hands on that Ctrl-C is ignored there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def interrupt(running: subprocess.Popen) -> None:

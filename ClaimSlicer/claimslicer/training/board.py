@@ -23,7 +23,10 @@ class BoardEvents:
                 "TensorBoard's logs need tensorboardX: pip install 'claim-slicer[fabric]', or set "
                 "'tensorboard: false'."
             ) from error
-        self._writer = SummaryWriter(str(folder), purge_step=step + 1, flush_secs=2)
+        # Without the step two runs within a second would write to one file.
+        self._writer = SummaryWriter(
+            str(folder), purge_step=step + 1, flush_secs=2, filename_suffix=f".{step}"
+        )
 
     def progress(self, stage: str, fraction: float, message: str = "") -> None:
         """Drop it."""

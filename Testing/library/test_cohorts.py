@@ -332,7 +332,7 @@ def start(config: Path, log: Path) -> subprocess.Popen:
             text=True,
             encoding="utf-8",
             start_new_session=True,
-            preexec_fn=heed_interrupts if os.name == "posix" else None,
+            preexec_fn=heed_interrupts if os.name == "posix" else None,  # noqa: PLW1509 (sets one signal)
         )
 
 

@@ -58,7 +58,8 @@ def asked(draw, frame: LVFrame) -> ScarSpec:
     low = draw(st.sampled_from((0.0, 0.2, 0.4)))
     high = draw(st.sampled_from((0.6, 0.8, 1.0)))
     bed = np.isin(frame.segments, list(segments)) & (frame.transmural >= low) & (frame.transmural <= high)
-    room_ml = bed.sum() * frame.geometry.voxel_volume_ml
+    # A depth that equals a limit but for rounding may count here and not there: leave one voxel's room.
+    room_ml = max(bed.sum() - 1, 1) * frame.geometry.voxel_volume_ml
     return ScarSpec(
         segments=tuple(int(k) for k in segments),
         volume_ml=float(room_ml * draw(st.floats(0.02, 0.999))),

@@ -17,7 +17,8 @@ from claimslicer.training.config import SegmentationConfig
 from claimslicer.training.kinds import preset_description, preset_text
 from claimslicer.training.loop import train
 from claimslicer.training.perturb import RandGhosting, draw_stretch, perturb_intensities, wide_transforms
-from claimslicer.training.segmentation import SegmentationTrainer, with_origin
+from claimslicer.training.segmentation import SegmentationTrainer
+from claimslicer.training.shipping import with_origins
 
 SMALL = {"batch_size": 2, "checkpoint_every": 100, "validate_every": 100, "warmup_steps": 2}
 
@@ -201,7 +202,7 @@ def test_a_few_steps_on_two_studies_lower_the_loss_and_leave_the_shipped_weights
 def test_a_fine_tuned_models_card_names_data_and_terms_of_its_origin(tmp_path):
     weights = resolve("emidec", "segmentation").weights
     config = finetuning(tmp_path, initial_weights=str(weights), data="our clinic", terms="ours")
-    told = with_origin(config)
+    told = with_origins(config, {"initial_weights": "segmentation"})
     origin = resolve("emidec", "segmentation").card
     assert told.data.startswith("our clinic; begun from 'emidec'") and origin.data["description"] in told.data
     assert told.terms == f"{origin.terms}; ours" and told.initial_weights == "emidec"
@@ -209,7 +210,7 @@ def test_a_fine_tuned_models_card_names_data_and_terms_of_its_origin(tmp_path):
         config, initial_weights="", data="", terms=""
     )
     scratch = dataclasses.replace(config, initial_weights="")
-    assert with_origin(scratch) == scratch
+    assert with_origins(scratch, {"initial_weights": "segmentation"}) == scratch
 
 
 def test_weights_that_dont_fit_are_refused(cohort, tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from claimslicer.smile.patterns import PATTERNS
 from claimslicer.smile.resample import ScarTarget
 from claimslicer.studies.provenance import to_json
 from claimslicer.studies.write import WRITABLE
+from claimslicer.yaml_settings import read_yaml_settings
 
 Infarcted = Literal["add", "repaint", "skip"]
 PAINTING = {
@@ -136,7 +137,7 @@ class CohortConfig:
 
         Raises SpecificationError.
         """
-        return cls.from_dict(_read_yaml(path), Path(path).parent, str(path))
+        return cls.from_dict(read_yaml_settings(path), Path(path).parent, str(path))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], folder: Path, where: str = "settings") -> CohortConfig:
@@ -175,20 +176,6 @@ class CohortConfig:
 def fingerprint(values: Mapping[str, Any]) -> str:
     """Return a hash of JSON values: what was begun with other settings isn't gone on with."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
-
-def _read_yaml(path: Path) -> Mapping[str, Any]:
-    import yaml
-
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise SpecificationError(f"There is no configuration at '{path}'.") from error
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise SpecificationError(f"'{path}' can't be read as YAML: correct it.") from error
-    if not isinstance(values, Mapping):
-        raise SpecificationError(f"'{path}' must hold 'setting: value' lines.")
-    return values
 
 
 def _known(values: Mapping[str, Any], of_class: type, where: str) -> dict[str, Any]:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, get_args
 
-import yaml
-
 from claimslicer.errors import SpecificationError, StudyError
 from claimslicer.training.splits import Part, split_by_patient
+from claimslicer.yaml_settings import read_yaml_settings
 
 KINDS = ("repainted", "authored", "constant", "noise", "copy")
 """A patient's own infarct painted anew; random SMILE masks painted into hearts without infarct; and three
@@ -88,14 +87,7 @@ class EvaluationConfig:
     def from_yaml(cls, path: Path) -> Self:
         """Read the settings; relative paths are taken from the YAML file's folder."""
         path = Path(path)
-        try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise SpecificationError(f"There is no configuration at '{path}'.") from error
-        except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-            raise SpecificationError(f"'{path}' can't be read as YAML: {error}".replace("\n", " ")) from error
-        if not isinstance(values, dict):
-            raise SpecificationError(f"'{path}' must hold 'setting: value' lines.")
+        values = read_yaml_settings(path)
         known = [field.name for field in dataclasses.fields(cls)]
         for key in values:
             if key not in known:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
-
 from claimslicer.errors import SpecificationError
 from claimslicer.models.registry import DEFAULT_MODEL
 from claimslicer.synthesis.settings import GeneratorSettings
+from claimslicer.yaml_settings import read_yaml_settings
 
 _TYPES: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "str": str, "bool": bool}
 AUGMENTATIONS = ("standard", "wide")
@@ -85,14 +84,7 @@ class TrainingConfig:
     @classmethod
     def from_yaml(cls, path: Path) -> Self:
         """Read a run's settings; relative paths are taken from the YAML file's folder."""
-        try:
-            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise SpecificationError(f"There is no configuration at '{path}'.") from error
-        except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-            raise SpecificationError(f"'{path}' can't be read as YAML: {error}".replace("\n", " ")) from error
-        if not isinstance(values, dict):
-            raise SpecificationError(f"'{path}' must hold 'setting: value' lines.")
+        values = read_yaml_settings(path)
         known = {field.name: field for field in dataclasses.fields(cls) if field.init}
         for key in values:
             if key not in known:

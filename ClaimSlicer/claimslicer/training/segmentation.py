@@ -14,7 +14,6 @@ from claimslicer.devices import choose_device
 from claimslicer.errors import ModelError, StudyError
 from claimslicer.events import SILENT, Events
 from claimslicer.labels import Label, infarct_mask, myocardium_mask
-from claimslicer.models.registry import resolve
 from claimslicer.models.states import compact_state
 from claimslicer.patches import PatchGrid, neighbour_index, with_neighbours
 from claimslicer.quantification.compare import dice
@@ -32,7 +31,7 @@ from claimslicer.training.config import SegmentationConfig
 from claimslicer.training.loop import train
 from claimslicer.training.perturb import draw_stretch, perturb_intensities
 from claimslicer.training.samples import LabelledSlice
-from claimslicer.training.shipping import ship
+from claimslicer.training.shipping import ship, with_origins
 
 LOCATOR_EVERY = 7
 """One step in seven trains the locator, the others the labeller."""
@@ -78,23 +77,10 @@ def train_segmentation(config: SegmentationConfig, *, resume: bool, events: Even
     """Train, or go on training, and return the weights' file, which has its card beside it."""
     cohort = read_cache(config.cache)
     trainer = SegmentationTrainer(config, cohort)
-    told = with_origin(config)
+    told = with_origins(config, {"initial_weights": "segmentation"})
     average = train(trainer, resume=resume, events=events)
     network = trainer.settings.to_dict()
     return ship(compact_state(average), "segmentation", network, told, cohort, trainer.validate(average))
-
-
-def with_origin(config: SegmentationConfig) -> SegmentationConfig:
-    """Return ``config`` as a card should tell it: data and terms of initial weights hold for the new ones.
-
-    A model stands there by its name: a path says things about a user's computer.
-    """
-    if not config.initial_weights:
-        return config
-    origin = resolve(config.initial_weights, "segmentation")
-    data = f"{config.data or 'not stated'}; begun from '{origin.name}': {origin.card.data.get('description')}"
-    terms = "; ".join(dict.fromkeys(text for text in (origin.card.terms, config.terms) if text))
-    return dataclasses.replace(config, initial_weights=origin.name, data=data, terms=terms)
 
 
 def begin_from(model: nn.Module, weights: str, settings: SegmenterSettings, member: int = 0) -> None:

@@ -69,6 +69,11 @@ class JointTrainer:
     ) -> None:
         self.config = config
         size: dict[str, Any] = {"batch_size": config.batch_size}
+        labelled = [
+            study
+            for study in cohort.studies
+            if config.normals or study.has_infarct or study.part != "training"
+        ]
         self._segmentation = OnlineSegmentation(
             dataclasses.replace(
                 config.segmenter_stage(),
@@ -76,7 +81,7 @@ class JointTrainer:
                 synthetic_share=config.synthetic_share,
                 **size,
             ),
-            cohort,
+            Cohort(tuple(labelled)),
         )
         self._generation = SynthesisTrainer(
             dataclasses.replace(
@@ -97,6 +102,8 @@ class JointTrainer:
             seed=config.seed,
             options={"num_inference_steps": config.num_inference_steps, "halo_mm": config.halo_mm},
             events=events,
+            masks=config.masks,
+            normal_share=config.normal_share,
         )
         stage = config.segmenter_stage()
         criterion = segmentation_loss(

@@ -17,12 +17,15 @@ from claimslicer.training.config import (
     TrainingConfig,
     named_or_path,
 )
+from claimslicer.training.masks import MASKS
 
 _OF_ALL_STAGES = (
     *("cache", "name", "data", "terms", "seed", "device", "threads", "checkpoint_every", "validate_every"),
     *("devices", "nodes", "accumulation", "precision", "tensorboard"),
 )
 _SHARES = ("synthetic_share", "feedback_time", "repaint_share", "quality_pass_rate")
+
+_UNUSED: dict[str, Any] = {"normal_share": None, "normals": True, "masks": "ours"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,12 @@ class JointConfig(TrainingConfig):
     """How many studies are painted for each of these batches."""
     repaint_share: float = 0.5
     """How often a heart with infarct has its own painted anew, instead of another drawn beside it."""
+    normal_share: float | None = None
+    """How often a heart without infarct is painted into. None: each heart as often as any other."""
+    normals: bool = True
+    """Whether the third stage's segmenter also sees the real hearts without infarct as they are."""
+    masks: str = "ours"
+    """How scars are drawn without a ``target``: see :mod:`claimslicer.training.masks`."""
     target: dict[str, Any] = field(default_factory=dict)
     """The distribution that the drawn scars shall have: see ``claimslicer.smile.resample``."""
     num_inference_steps: int = 4
@@ -75,6 +84,15 @@ class JointConfig(TrainingConfig):
         for name in _SHARES:
             if not 0 <= getattr(self, name) <= 1:
                 raise SpecificationError(f"'{name}' must lie between 0 and 1.")
+        share = self.normal_share
+        if share is not None and not (isinstance(share, int | float) and 0 <= share <= 1):
+            raise SpecificationError("'normal_share' must lie between 0 and 1, or be left out.")
+        if self.masks not in MASKS:
+            raise SpecificationError(f"'masks' must be {' or '.join(MASKS)}.")
+        if self.target and self.masks != "ours":
+            raise SpecificationError(
+                "Scars that a 'target' asks for are drawn by the masks 'ours': leave one out."
+            )
         counts = ("pretrain_segmenter_steps", "generator_steps", "joint_steps", "feedback_ramp_steps")
         for name in counts:
             if getattr(self, name) < 0:
@@ -114,6 +132,11 @@ class JointConfig(TrainingConfig):
             initial_generator=named_or_path(config.initial_generator, folder),
             synthesis=synthesis,
         )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the weights depend on: nothing about what isn't used."""
+        values = super().to_dict()
+        return {key: value for key, value in values.items() if _UNUSED.get(key, ...) != value}
 
     def scar_target(self) -> ScarTarget | None:
         """Return the target distribution. Raises SpecificationError."""

@@ -14,12 +14,13 @@ from claimslicer.anatomy import LVFrame, build_frame
 from claimslicer.errors import AnatomyError, SpecificationError, StudyError
 from claimslicer.events import Events
 from claimslicer.labels import labels_with_scar, scar_of_labels
-from claimslicer.smile import ScarSpec, generate_scar, random_spec
+from claimslicer.smile import ScarMask, ScarSpec, generate_scar, random_spec
 from claimslicer.smile.resample import ScarTarget, scar_weights
 from claimslicer.studies import Geometry, Study
 from claimslicer.synthesis import synthesize
 from claimslicer.synthesis.model import GeneratorModel
 from claimslicer.training.cache import CachedStudy
+from claimslicer.training.masks import draw_scar
 
 POOL = 256
 """How many specifications are drawn for a heart, to take some of them by weight."""
@@ -44,7 +45,9 @@ class OnlinePainter:
     """Paints scars that SMILE draws into real hearts, normal and pathological ones.
 
     A heart with infarct gets another beside its own, or, by the chance ``repaint_share``, its own painted
-    anew. ``target`` is the distribution that the drawn scars shall have; ``options`` are those of
+    anew. ``target`` is the distribution that the drawn scars shall have, ``masks`` how they are drawn where
+    there is none (see :mod:`claimslicer.training.masks`); ``normal_share`` is how often a heart without
+    infarct is taken (None: as often as any other); ``options`` are those of
     :func:`claimslicer.synthesis.synthesize`. Everything that a heart needs is prepared once. A heart whose RV
     insertions can't be found is passed over, and an event says so. Raises StudyError when none is left.
     """
@@ -58,10 +61,15 @@ class OnlinePainter:
         seed: int,
         options: dict[str, Any],
         events: Events,
+        masks: str = "ours",
+        normal_share: float | None = None,
     ) -> None:
-        self._repaint_share, self._options = repaint_share, options
+        self._repaint_share, self._masks, self._options = repaint_share, masks, options
+        self._normal_share = normal_share
         self._hearts: list[_Heart] = []
         for number, parent in enumerate(studies):
+            if normal_share == (1.0 if parent.has_infarct else 0.0):
+                continue
             events.progress("preparing", number / len(studies), parent.name)
             try:
                 self._hearts.append(_prepare(parent, target, np.random.default_rng([seed, number])))
@@ -81,7 +89,7 @@ class OnlinePainter:
         ``generator`` is used as it is, without gradients and in single precision.
         """
         for _ in range(DRAWS):
-            heart = self._hearts[int(rng.integers(len(self._hearts)))]
+            heart = self._take(rng)
             try:
                 child = self._child(heart, generator, rng)
             except (SpecificationError, StudyError):  # the wall can't hold this scar
@@ -90,13 +98,20 @@ class OnlinePainter:
                 return child
         return None
 
+    def _take(self, rng: np.random.Generator) -> _Heart:
+        hearts = self._hearts
+        if self._normal_share is not None:
+            normal = rng.random() < self._normal_share
+            hearts = [heart for heart in hearts if heart.parent.has_infarct != normal] or hearts
+        return hearts[int(rng.integers(len(hearts)))]
+
     def _child(self, heart: _Heart, generator: GeneratorModel, rng: np.random.Generator) -> CachedStudy:
         labels = heart.parent.labels
         again = bool(heart.scar.any()) and rng.random() < self._repaint_share
         if again:
             scar = heart.scar
         else:
-            made = generate_scar(_draw(heart, rng), heart.frame, heart.scar)
+            made = self._draw(heart, rng)
             scar, labels = made.labels * made.added, labels_with_scar(labels, made.labels)
         # Casts that autocast keeps would be those of a network without gradients.
         with torch.autocast(generator.device.type, enabled=False):
@@ -112,6 +127,13 @@ class OnlinePainter:
         name = f"{heart.parent.name}-synthetic"
         return dataclasses.replace(heart.parent, name=name, image=result.image, labels=labels, synthetic=True)
 
+    def _draw(self, heart: _Heart, rng: np.random.Generator) -> ScarMask:
+        if heart.weights is None:
+            return draw_scar(self._masks, heart.frame, rng, heart.scar)
+        taken = heart.pool[int(rng.choice(len(heart.pool), p=heart.weights))]
+        spec = dataclasses.replace(taken, seed=int(rng.integers(2**31)))
+        return generate_scar(spec, heart.frame, heart.scar)
+
 
 def _prepare(parent: CachedStudy, target: ScarTarget | None, rng: np.random.Generator) -> _Heart:
     geometry = Geometry(parent.image.shape, parent.spacing_zyx[::-1])
@@ -123,10 +145,3 @@ def _prepare(parent: CachedStudy, target: ScarTarget | None, rng: np.random.Gene
     pool = [random_spec(frame, rng, existing=heart.scar) for _ in range(POOL)]
     weights = scar_weights(pool, target, sum(frame.segment_ml().values())).values
     return dataclasses.replace(heart, pool=pool, weights=weights)
-
-
-def _draw(heart: _Heart, rng: np.random.Generator) -> ScarSpec:
-    if heart.weights is None:
-        return random_spec(heart.frame, rng, existing=heart.scar)
-    taken = heart.pool[int(rng.choice(len(heart.pool), p=heart.weights))]
-    return dataclasses.replace(taken, seed=int(rng.integers(2**31)))

@@ -6,6 +6,17 @@ from pathlib import Path
 import pytest
 
 
+@pytest.fixture(scope="module")
+def tiny_segmenter():
+    """Let every segmenter that is made to be trained be a tiny one."""
+    from claimslicer.training import segmentation
+    from joint_trial import SEGMENTER
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segmentation, "SegmenterSettings", lambda: SEGMENTER)
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of the development studies: ``$CLAIM_DATA``, or ``../shared/data`` beside the repository."""

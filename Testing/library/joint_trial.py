@@ -48,6 +48,11 @@ def tiny_cohort() -> Cohort:
     return Cohort((cached(1, "training"), cached(2, "training", scar=False), cached(3, "validation")))
 
 
+def as_yaml(values: dict[str, Any]) -> dict[str, Any]:
+    """Return ``values`` as YAML may hold them: lists for tuples."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+
+
 def tiny_config(folder: Path, **settings: Any) -> JointConfig:
     """Return settings of a run in ``folder/run`` on the tiny cohort, which is written once."""
     cache = folder / "cohort.npz"

@@ -19,7 +19,7 @@ from claimslicer.training.joint_config import JointConfig
 from claimslicer.training.joint_run import train_joint
 from claimslicer.training.loop import train
 from claimslicer.training.synthesis import SynthesisTrainer
-from joint_trial import GENERATOR, SEGMENTER, TINY, cached, tiny_config
+from joint_trial import GENERATOR, TINY, as_yaml, cached, tiny_config
 from safetensors.torch import load_file
 
 pytest.importorskip("lightning_fabric", reason="needs Lightning Fabric: pip install 'claim-slicer[fabric]'")
@@ -50,17 +50,17 @@ def assert_same(one: Path, other: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="gloo needs a loopback interface by its Unix name")
-def test_two_processes_give_the_weights_of_one_with_the_same_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr(segmentation, "SegmenterSettings", lambda: SEGMENTER)
+@pytest.mark.usefixtures("tiny_segmenter")
+def test_two_processes_give_the_weights_of_one_with_the_same_batches(tmp_path):
     one = tiny_config(tmp_path, out=tmp_path / "one", accumulation=2)
     train_joint(one, resume=False)
     values = {**TINY, "cache": "cohort.npz", "out": "two", "devices": 2}
-    values["synthesis"] = {**values["synthesis"], "context_widths": [4, 8], "widths": [4, 8]}
+    values["synthesis"] = as_yaml(values["synthesis"])
     (tmp_path / "two.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     assert JointConfig.from_yaml(tmp_path / "two.yaml").fingerprint() == one.fingerprint()
     done = run_in_two_processes([joint_trial.__file__, "two.yaml"], tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
-    for stage in ("segmenter", "generator", "."):
+    for stage in ("segmenter", "generator", "joint"):
         name = f"{stage}/checkpoint.safetensors"
         assert_same(tmp_path / "two" / name, tmp_path / "one" / name)
         events = (tmp_path / "two" / stage / "events.jsonl").read_text(encoding="utf-8")

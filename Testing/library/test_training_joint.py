@@ -24,25 +24,21 @@ from claimslicer.segmentation.losses import SoftDice
 from claimslicer.training import checkpoints, segmentation
 from claimslicer.training.cache import Cohort, write_cache
 from claimslicer.training.feedback import judging
+from claimslicer.training.history import STAGES
 from claimslicer.training.joint import JointTrainer
 from claimslicer.training.joint_config import JointConfig
 from claimslicer.training.joint_run import train_joint
 from claimslicer.training.loop import train
 from cli_runner import run_here
-from joint_trial import GENERATOR, SEGMENTER, TINY, tiny_cohort, tiny_config
+from joint_trial import GENERATOR, SEGMENTER, TINY, as_yaml, tiny_cohort, tiny_config
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-
-@pytest.fixture(autouse=True, scope="module")
-def tiny_segmenter():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(segmentation, "SegmenterSettings", lambda: SEGMENTER)
-        yield
+pytestmark = pytest.mark.usefixtures("tiny_segmenter")
 
 
 @pytest.fixture(scope="module")
-def first_stages(tmp_path_factory) -> dict[str, str]:
+def first_stages(tmp_path_factory, tiny_segmenter) -> dict[str, str]:
     """Models to begin joint training from."""
     folder = tmp_path_factory.mktemp("stages")
     weights = train_joint(tiny_config(folder, joint_steps=0), resume=False)
@@ -188,9 +184,7 @@ def events_in(text: str) -> list[dict]:
 def write_yaml(folder: Path, **settings) -> Path:
     tiny_config(folder)
     values = {**TINY, "cache": "cohort.npz", "out": "run", **settings}
-    values["synthesis"] = {
-        key: list(value) if isinstance(value, tuple) else value for key, value in TINY["synthesis"].items()
-    }
+    values["synthesis"] = as_yaml(TINY["synthesis"])
     (folder / "joint.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     return folder / "joint.yaml"
 
@@ -216,7 +210,7 @@ def kill_in(stage: Path, config: Path, checkpoints_: int) -> None:
 def test_killed_in_every_stage_it_ends_with_the_same_weights(tmp_path):
     config = write_yaml(tmp_path, **LONGER)
     run = tmp_path / "run"
-    for stage, checkpoint in ((run / "segmenter", 3), (run / "generator", 2), (run, 2)):
+    for stage, checkpoint in ((run / "segmenter", 3), (run / "generator", 2), (run / "joint", 2)):
         kill_in(stage, config, checkpoint)
         assert not (stage / "segmentation.safetensors").exists()
     left = [path for path in run.rglob(".*") if path.is_file()]
@@ -230,7 +224,7 @@ def test_killed_in_every_stage_it_ends_with_the_same_weights(tmp_path):
         state, truth = load_file(found), load_file(wanted)
         assert state.keys() == truth.keys()
         assert all(torch.equal(state[key], truth[key]) for key in truth), found
-    state, truth = (load_file(folder / "checkpoint.safetensors") for folder in (run, whole))
+    state, truth = (load_file(folder / "joint" / "checkpoint.safetensors") for folder in (run, whole))
     assert all(torch.equal(state[key], truth[key]) for key in truth)
 
     for kind, path in zip(("segmentation", "synthesis"), weights[:2], strict=True):
@@ -239,7 +233,7 @@ def test_killed_in_every_stage_it_ends_with_the_same_weights(tmp_path):
         assert model.card.split["validation"] == ["phantom 3"]
         assert model.card.training["joint_steps"] == 8
     page = weights[2].read_text(encoding="utf-8")
-    assert all(title in page for title in ("First the segmenter", "Then the generator", "Then both together"))
+    assert all(title in page for title in STAGES.values())
     assert "SYNTHETIC" in page
 
 

@@ -16,7 +16,7 @@ from claimslicer.errors import ClaimError
 app = typer.Typer(help="Train the generator, the segmenter, or both together.", no_args_is_help=True)
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="All settings of the run.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")]
-KindArgument = Annotated[str, typer.Argument(metavar="synthesis|segmentation", help="What to train.")]
+KindArgument = Annotated[str, typer.Argument(metavar="synthesis|segmentation|joint", help="What to train.")]
 DataArgument = Annotated[
     Path, typer.Argument(metavar="DATA", help="Folder of labelled case folders, or a training cache (.npz).")
 ]
@@ -139,7 +139,7 @@ def run_folder(
         from claimslicer.training.execute import execute
         from claimslicer.training.runs import Run
 
-        report.wrote(execute(Run(folder.resolve()), report.events))
+        report.wrote(*execute(Run(folder.resolve()), report.events))
 
 
 @app.command()

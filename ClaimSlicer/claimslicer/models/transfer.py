@@ -25,11 +25,12 @@ SUFFIXES = (".safetensors", ".json", ".md", ".txt", "")
 MAX_BYTES = 4 * 1024**3
 
 
-def import_model(source: Path) -> list[Model]:
+def import_model(source: Path, *more: Path) -> list[Model]:
     """Copy a model into the user's folder and return what came in, checked.
 
-    ``source`` is a weights file with its card beside it, a folder of such, or a zip archive of such a folder.
-    The model takes the name on its cards. Raises ModelError when it isn't right or the name is taken.
+    ``source`` is a weights file with its card beside it, a folder of such, or a zip archive of such a folder;
+    ``more`` are other kinds of the same model. The model takes the name on its cards. Raises ModelError when
+    it isn't right or the name is taken.
     """
     if not source.exists():
         raise ModelError(f"There is no {source}: check the name of the file or folder to import.")
@@ -37,7 +38,8 @@ def import_model(source: Path) -> list[Model]:
     with tempfile.TemporaryDirectory(dir=root, prefix=".import-") as temporary:
         staged = Path(temporary)
         try:
-            _stage(source, staged)
+            for one in (source, *more):
+                _stage(one, staged)
         except OSError as error:
             raise output_error(root, error) from error
         name = _checked_name(source, staged)

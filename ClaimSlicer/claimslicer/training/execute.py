@@ -38,19 +38,20 @@ class _WhileReading:
         self._events.emit(kind, **values)
 
 
-def execute(run: Run, events: Events = SILENT) -> Path:
-    """Carry out ``run`` from wherever it stands, and return the finished model's weights.
+def execute(run: Run, events: Events = SILENT) -> list[Path]:
+    """Carry out ``run`` from wherever it stands; return the models' weights and, if any, the page.
 
     What happens goes to the run's events file and to ``events``. Raises Cancelled when it was asked to pause,
     other ClaimErrors for what it can't train on, OutputError when another process works in the folder.
     """
     with lock.held(run.lock_file), _appended(run.events_file) as stream:
-        for leftover in run.folder.glob(".*-*"):  # files that a killed process had not written to their end
+        for leftover in run.folder.rglob(".*-*"):  # files that a killed process had not written to their end
             leftover.unlink()
         log = EventFanOut(JsonEvents(stream), events)
         log.emit("started", run=run.name, training=run.info["kind"], pid=os.getpid(), version=__version__)
         try:
-            weights = run.weights if run.weights.exists() else _train(run, log)
+            if not run.is_finished():
+                _train(run, log)
         except Cancelled:
             raise
         except KeyboardInterrupt:
@@ -60,11 +61,11 @@ def execute(run: Run, events: Events = SILENT) -> Path:
             with suppress(OSError):  # where the disk is full this can't be said either
                 log.emit("failed", error=type(error).__name__, message=explain(error))
             raise
-        log.emit("finished", weights=weights.name)
-    return weights
+        log.emit("finished", weights=[path.name for path in run.weights])
+    return [*run.weights, *(page for page in [run.report] if page.exists())]
 
 
-def _train(run: Run, events: Events) -> Path:
+def _train(run: Run, events: Events) -> None:
     parts = trainable(run.info["kind"]).load()
     config = parts.config.from_yaml(run.config_file)
     if config.devices * config.nodes > 1:
@@ -72,13 +73,14 @@ def _train(run: Run, events: Events) -> Path:
             f"A run in a folder uses one device: set 'devices' and 'nodes' to 1, or use 'claim-slicer train "
             f"{run.info['kind']} {run.config_file.name}'."
         )
+    if not getattr(config, "joint_steps", 1):
+        raise SpecificationError("A run in a folder ends with both networks: set 'joint_steps' to 1 or more.")
     own = config.cache.parent == config.out
     if own and not config.cache.exists():
         write_cache(config.cache, read_case_folders(Path(run.info["data"]), _WhileReading(run, events)))
-    weights = parts.train(config, resume=True, events=events)
+    parts.train(config, resume=True, events=events)
     if own:
         config.cache.unlink(missing_ok=True)  # no copy of patients' images is kept longer than needed
-    return weights
 
 
 def explain(error: BaseException) -> str:

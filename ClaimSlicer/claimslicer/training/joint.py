@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -201,12 +200,3 @@ class JointTrainer:
     def generator_extras(self) -> dict[str, torch.Tensor]:
         """Return what is shipped beside the generator's weights."""
         return self._generation.extras()
-
-
-def stage_folders(config: JointConfig) -> dict[str, Path]:
-    """Return the stages' names and folders, in their order."""
-    return {
-        "segmenter": config.segmenter_stage().out,
-        "generator": config.generator_stage().out,
-        "joint": config.out,
-    }

@@ -10,20 +10,14 @@ from typing import TYPE_CHECKING
 from claimslicer.events import Events
 from claimslicer.models.registry import Model
 from claimslicer.training.cache import Cohort
-from claimslicer.training.history import History
-from claimslicer.training.joint import stage_folders
+from claimslicer.training.history import STAGES, History, smoothed
 from claimslicer.training.joint_config import JointConfig
+from claimslicer.training.joint_stages import stages
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from claimslicer.figures.report import Picture, Section
-
-TITLES = {
-    "segmenter": "First the segmenter, on real studies",
-    "generator": "Then the generator",
-    "joint": "Then both together",
-}
 
 
 def write_joint_report(
@@ -48,9 +42,9 @@ def write_joint_report(
     ]
     sections = [Section("Data and result", config.data, tables)]
     sections += [
-        _stage_section(name, folder)
-        for name, folder in stage_folders(config).items()
-        if (folder / "events.jsonl").exists()
+        _stage_section(name, stage.out)
+        for name, stage in stages(config).items()
+        if (stage.out / "events.jsonl").exists()
     ]
     recipe = {"command": "train joint", "settings": config.to_dict()}
     report = Report("Joint training", config.name, sections, json.loads(json.dumps(recipe)), synthetic=True)
@@ -64,7 +58,7 @@ def _stage_section(name: str, folder: Path) -> Section:
     lines = (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
     history.add([event for line in lines if (event := _event(line))])
     return Section(
-        TITLES[name], f"{history.step} steps on {history.device}.", pictures=_pictures(name, folder, history)
+        STAGES[name], f"{history.step} steps on {history.device}.", pictures=_pictures(name, folder, history)
     )
 
 
@@ -83,7 +77,7 @@ def _pictures(name: str, folder: Path, history: History) -> list[Picture]:
     if history.samples:
         step, file = max(history.samples.items())
         caption = f"A sample after {step} steps."
-        picture = _opened(folder / "samples" / file)
+        picture = _opened(folder / file)
         pictures.append(Picture(f"{name}_sample", caption, picture, synthetic=name != "segmenter"))
     return pictures
 
@@ -94,8 +88,13 @@ def _curves(history: History) -> Figure:
     figure = new_figure(9.0, 3.0, synthetic=False)
     left, right = figure.subplots(1, 2)
     left.plot([step for step, _ in history.loss], [value for _, value in history.loss], color="#B0C4D8")
-    smooth = history.smooth_loss()
+    smooth = smoothed(history.loss)
     left.plot([step for step, _ in smooth], [value for _, value in smooth], color="#2F8FCF")
+    for name, points in history.losses.items():
+        if name != "painted":
+            left.plot(*zip(*smoothed(points), strict=True), linewidth=1, label=name)
+    if history.losses:
+        left.legend(fontsize=7)
     left.set(xlabel="step", title="loss")
     for curve, points in history.validation.items():
         right.plot([step for step, _ in points], [value for _, value in points], marker=".", label=curve)

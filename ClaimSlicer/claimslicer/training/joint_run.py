@@ -14,9 +14,10 @@ from claimslicer.outputs import output_error
 from claimslicer.training.cache import Cohort, read_cache
 from claimslicer.training.checkpoints import read_fingerprint
 from claimslicer.training.config import TrainingConfig
-from claimslicer.training.joint import JointTrainer, stage_folders
+from claimslicer.training.joint import JointTrainer
 from claimslicer.training.joint_config import JointConfig
 from claimslicer.training.joint_report import write_joint_report
+from claimslicer.training.joint_stages import stages
 from claimslicer.training.loop import CHECKPOINT_FILE, STOP_FILE, train
 from claimslicer.training.processes import Alone, launch
 from claimslicer.training.segmentation import train_segmentation
@@ -35,26 +36,26 @@ def train_joint(config: JointConfig, *, resume: bool, events: Events = SILENT) -
     processes = launch(config)
     if processes.rank:
         events = SILENT
-    folders = stage_folders(config)
-    if not resume and any((folder / EVENTS_FILE).exists() for folder in folders.values()):
+    wanted = stages(config)
+    if not resume and any((stage.out / EVENTS_FILE).exists() for stage in wanted.values()):
         raise ModelError(f"'{config.out}' already holds a run: resume it, or give another output folder.")
     processes.any(False)  # nobody writes before all have looked
-    cohort = read_cache(config.cache)
     segmenter = config.initial_segmenter
-    if config.pretrain_segmenter_steps:
-        stage = config.segmenter_stage()
-        with _stage_events(processes, config, stage.out, "segmenter", events) as told:
+    if "segmenter" in wanted:
+        with _stage_events(processes, config, "segmenter", events) as told:
+            stage = config.segmenter_stage()
             segmenter = str(_finished(stage, "segmentation", train_segmentation, resume, told))
     generator = config.initial_generator
-    if config.generator_steps:
-        painting = config.generator_stage()
+    if "generator" in wanted:
         processes.any(False)
-        with _stage_events(processes, config, painting.out, "generator", events) as told:
+        with _stage_events(processes, config, "generator", events) as told:
+            painting = config.generator_stage()
             generator = str(_finished(painting, "synthesis", train_synthesis, resume, told))
     processes.any(False)  # the first process has written the models that all begin from
-    if not config.joint_steps:
+    if "joint" not in wanted:
         return [Path(segmenter), Path(generator)]
-    with _stage_events(processes, config, config.out, "joint", events) as told:
+    cohort = read_cache(config.cache)
+    with _stage_events(processes, config, "joint", events) as told:
         weights = _train_together(config, cohort, segmenter, generator, resume, told)
     if processes.rank == 0:
         weights += write_joint_report(config, cohort, weights, events)
@@ -76,7 +77,8 @@ def _finished(
 def _train_together(
     config: JointConfig, cohort: Cohort, segmenter: str, generator: str, resume: bool, events: Events
 ) -> list[Path]:
-    trainer = JointTrainer(config, cohort, segmenter, generator, events)
+    stage = stages(config)["joint"]
+    trainer = JointTrainer(stage, cohort, segmenter, generator, events)  # type: ignore[arg-type]
     average = train(trainer, resume=resume, events=events)
     networks = trainer.networks
     told = with_origins(config, {"initial_segmenter": "segmentation", "initial_generator": "synthesis"})
@@ -103,8 +105,13 @@ def _train_together(
 class _Stage:
     """Passes events on under the stage's name, and the request to pause from the run's folder to its own."""
 
-    def __init__(self, name: str, run: Path, folder: Path, events: Events) -> None:
-        self._name, self._run, self._folder, self._events = name, run, folder, events
+    def __init__(self, config: JointConfig, name: str, events: Events) -> None:
+        self._name, self._events = name, events
+        self._stops = [folder / STOP_FILE for folder in (config.out, stages(config)[name].out)]
+        steps = {name: stage.steps for name, stage in stages(config).items()}
+        before = list(steps)[: list(steps).index(name)]
+        self._stops[1].unlink(missing_ok=True)  # what a killed process had not obeyed yet
+        self.emit("stage", name=name, begins=sum(steps[one] for one in before), steps=sum(steps.values()))
 
     def progress(self, stage: str, fraction: float, message: str = "") -> None:
         """Pass it on."""
@@ -113,24 +120,24 @@ class _Stage:
     def emit(self, kind: str, **values: Any) -> None:
         """Pass it on."""
         self._events.emit(kind, **values)
-        if self._folder != self._run and (self._run / STOP_FILE).exists():
-            (self._run / STOP_FILE).replace(self._folder / STOP_FILE)
+        asked, passed_on = self._stops
+        if kind == "paused":
+            asked.unlink(missing_ok=True)
+        elif asked.exists():
+            passed_on.touch()
 
 
 @contextmanager
-def _stage_events(
-    processes: Alone, config: JointConfig, folder: Path, name: str, events: Events
-) -> Iterator[Events]:
+def _stage_events(processes: Alone, config: JointConfig, name: str, events: Events) -> Iterator[Events]:
     """Send a stage's events on, and to a file in its folder that later processes go on with."""
     if processes.rank:
         yield SILENT
         return
+    folder = stages(config)[name].out
     try:
         folder.mkdir(parents=True, exist_ok=True)
         stream = (folder / EVENTS_FILE).open("a", encoding="utf-8", newline="\n")
     except OSError as error:
         raise output_error(folder, error) from error
     with stream:
-        told = EventFanOut(JsonEvents(stream), _Stage(name, config.out, folder, events))
-        told.emit("stage", name=name)
-        yield told
+        yield EventFanOut(JsonEvents(stream), _Stage(config, name, events))

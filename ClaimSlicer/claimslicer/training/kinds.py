@@ -5,13 +5,14 @@ Light to import: torch and YAML come in only when a training is loaded.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from claimslicer.errors import SpecificationError
 from claimslicer.events import Events
+from claimslicer.models.card import ModelKind
 
 if TYPE_CHECKING:
     from claimslicer.training.cache import Cohort
@@ -25,47 +26,70 @@ FURTHER_PRESETS = {"segmentation": ("finetune",)}
 
 
 class Train(Protocol):
-    """Trains to the end of ``config`` and returns the weights' file."""
+    """Trains to the end of ``config``, and writes the models into its folder."""
 
-    def __call__(self, config: TrainingConfig, *, resume: bool, events: Events) -> Path:
+    def __call__(self, config: Any, *, resume: bool, events: Events) -> object:
         """Train, or go on training."""
         ...
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The classes and the function that make a training."""
+    """The class and the functions that make a training."""
 
     config: type[TrainingConfig]
-    trainer: Callable[[TrainingConfig, Cohort], Trainer]
+    stages: Callable[[Any], Mapping[str, TrainingConfig]]
+    """The settings of the stages that a training goes through, one or more."""
+    trainers: Callable[[Any, Cohort], Iterator[Trainer]]
+    """The stages' trainers, each made when it is asked for."""
     train: Train
 
 
 @dataclass(frozen=True)
 class Trainable:
-    """One kind of training: its name for people, and how its parts are loaded."""
+    """One kind of training: its name for people, the models it makes, and how its parts are loaded."""
 
     title: str
+    models: tuple[ModelKind, ...]
     load: Callable[[], Parts]
+
+
+def _one_stage(config: TrainingConfig) -> Mapping[str, TrainingConfig]:
+    return {"training": config}
 
 
 def _synthesis() -> Parts:
     from claimslicer.training.config import SynthesisConfig
     from claimslicer.training.synthesis import SynthesisTrainer, train_synthesis
 
-    return Parts(SynthesisConfig, SynthesisTrainer, train_synthesis)  # type: ignore[arg-type]
+    def trainers(config: SynthesisConfig, cohort: Cohort) -> Iterator[Trainer]:
+        yield SynthesisTrainer(config, cohort)
+
+    return Parts(SynthesisConfig, _one_stage, trainers, train_synthesis)
 
 
 def _segmentation() -> Parts:
     from claimslicer.training.config import SegmentationConfig
     from claimslicer.training.segmentation import SegmentationTrainer, train_segmentation
 
-    return Parts(SegmentationConfig, SegmentationTrainer, train_segmentation)  # type: ignore[arg-type]
+    def trainers(config: SegmentationConfig, cohort: Cohort) -> Iterator[Trainer]:
+        yield SegmentationTrainer(config, cohort)
+
+    return Parts(SegmentationConfig, _one_stage, trainers, train_segmentation)
+
+
+def _joint() -> Parts:
+    from claimslicer.training.joint_config import JointConfig
+    from claimslicer.training.joint_run import train_joint
+    from claimslicer.training.joint_stages import stage_trainers, stages
+
+    return Parts(JointConfig, stages, stage_trainers, train_joint)
 
 
 TRAINABLE: dict[str, Trainable] = {
-    "synthesis": Trainable("Synthesis (paints scars)", _synthesis),
-    "segmentation": Trainable("Segmentation", _segmentation),
+    "synthesis": Trainable("Synthesis (paints scars)", ("synthesis",), _synthesis),
+    "segmentation": Trainable("Segmentation", ("segmentation",), _segmentation),
+    "joint": Trainable("Both, each learning from the other", ("segmentation", "synthesis"), _joint),
 }
 
 

@@ -38,11 +38,13 @@ _SPANS = (("s", 1, 0), ("min", 60, 0), ("h", 3600, 1))
 class Needs:
     """What was found and measured; bytes, seconds, numbers of studies by part of the split."""
 
+    training: str
     studies: dict[str, int]
     with_infarct: dict[str, int]
     steps: int
     device: str
     seconds_per_step: tuple[float, float]
+    """On average over all stages."""
     seconds: tuple[float, float]
     memory: int
     memory_free: int
@@ -80,6 +82,8 @@ class Needs:
             found.append(f"Only {free} of memory are free: close other programs, or it will be slow or fail.")
         if not self.with_infarct["validation"]:
             found.append("No patient with infarct is held back, so nothing will say how good the model is.")
+        if self.training != "synthesis" and self.with_infarct["training"] == self.studies["training"]:
+            found.append("All patients to train on have an infarct: expect one to be found in anybody.")
         if self.studies["training"] < FEW_STUDIES:
             found.append(f"{self.studies['training']} patients are few: expect a model that knows only them.")
         return found
@@ -126,31 +130,38 @@ def measure_needs(
     began = time.monotonic()
     with _Peak() as peak, tempfile.TemporaryDirectory(prefix="claim-needs-") as temporary:
         cohort, left_unread = _read(Path(data), _Part(events, 0.0, READING_SHARE))
-        reading = time.monotonic() - began
         file = Path(temporary) / "config.yaml"
         place = f"cache: none.npz\nout: .\ndevice: {json.dumps(device)}\n"
         file.write_text(preset_text(kind, preset) + settings + place, encoding="utf-8")
         config = parts.config.from_yaml(file)
-        tried = _try_out(parts.trainer(config, cohort), _Part(events, READING_SHARE, 1.0))
-    rounds = config.steps // config.validate_every + 1
+        stages = list(parts.stages(config).values())
+        share = (1 - READING_SHARE) / len(stages)
+        told = [_Part(events, 1 - share * left, 1 - share * (left - 1)) for left in range(len(stages), 0, -1)]
+        # A loop's variable would keep a stage's trainer while the next is made.
+        tried = list(map(_try_out, parts.trainers(config, cohort), told))
+    preparing = time.monotonic() - began - sum(stage.seconds for stage in tried)
+    rounds = [stage.steps // stage.validate_every + 1 for stage in stages]
+    looking = sum(count * stage.validation_seconds for count, stage in zip(rounds, tried, strict=True))
+    steps = sum(stage.steps for stage in stages)
     low, high = (
-        reading + config.steps * pace + rounds * tried.validation_seconds
-        for pace in (min(tried.paces), max(tried.paces))
+        sum(stage.steps * pace(found.paces) for stage, found in zip(stages, tried, strict=True))
+        for pace in (min, max)
     )
     images = sum(study.image.nbytes + study.labels.nbytes for study in cohort.studies)
     return Needs(
+        training=kind,
         studies={part: len(cohort.part(part)) for part in ("training", "validation")} | {"test": left_unread},
         with_infarct={part: _with_infarct(cohort.part(part)) for part in ("training", "validation")},
-        steps=config.steps,
-        device=tried.device,
-        seconds_per_step=(min(tried.paces), max(tried.paces)),
-        seconds=(low, SLOWER * high),
+        steps=steps,
+        device=tried[-1].device,
+        seconds_per_step=(low / steps, high / steps),
+        seconds=(preparing + looking + low, SLOWER * (preparing + looking + high)),
         memory=peak.bytes,
         memory_free=_free_memory() + peak.bytes,
-        device_memory=tried.device_memory,
-        device_memory_free=tried.device_memory_free,
+        device_memory=max(stage.device_memory for stage in tried),
+        device_memory_free=min(stage.device_memory_free for stage in tried),
         # A new checkpoint is written beside the old one.
-        disk=images + 2 * tried.checkpoint_bytes + rounds * PICTURE_BYTES,
+        disk=images + sum(2 * stage.checkpoint_bytes for stage in tried) + sum(rounds) * PICTURE_BYTES,
         disk_free=shutil.disk_usage(_existing(Path(runs_folder))).free,
     )
 
@@ -166,23 +177,27 @@ class _Tried:
     checkpoint_bytes: int
     device_memory: int
     device_memory_free: int
+    seconds: float
+    """That it took to find out."""
 
 
 def _try_out(trainer: Trainer, events: Events) -> _Tried:
     """Take a few steps by the real loop, and validate."""
+    began = time.monotonic()
     events.progress("measuring", 0.0, "taking a few steps")
     paces = _paces(trainer, events)
-    began = time.monotonic()
+    stepped = time.monotonic()
     trainer.validate(trainer.model)
     trainer.sample(trainer.model)
-    validation_seconds = time.monotonic() - began
+    ended = time.monotonic()
     events.progress("measuring", 1.0, "done")
     return _Tried(
         str(next(trainer.model.parameters()).device),
         paces,
-        validation_seconds,
+        ended - stepped,
         (trainer.config.out / "checkpoint.safetensors").stat().st_size,
         *_device_memory(trainer.model),
+        ended - began,
     )
 
 

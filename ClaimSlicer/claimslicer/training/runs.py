@@ -10,6 +10,8 @@
 | ``checkpoint.safetensors`` | all that resume needs |
 | ``samples/step_000600.png`` | pictures from validation |
 | ``<kind>.safetensors``, ``<kind>.json`` | the finished model |
+| ``segmenter``, ``generator``, ``joint`` | of joint training: each stage's checkpoint, pictures, model |
+| ``report/report.html`` | of joint training: what came out |
 | ``stop`` | the request to pause, taken away by the process that obeys |
 | ``lock`` | locked while a process works here |
 
@@ -38,7 +40,7 @@ from claimslicer.models.transfer import import_model
 from claimslicer.outputs import make_folder, output_error, write_text
 from claimslicer.training import lock
 from claimslicer.training.cache import case_folders
-from claimslicer.training.kinds import preset_text
+from claimslicer.training.kinds import TRAINABLE, preset_text, trainable
 
 State = Literal["waiting", "running", "stopping", "paused", "finished", "failed"]
 FORMAT_VERSION = 1
@@ -91,9 +93,23 @@ class Run:
         return self.folder / "lock"
 
     @property
-    def weights(self) -> Path:
-        """The finished model's weights; there only when the run is finished."""
-        return self.folder / f"{self.info['kind']}.safetensors"
+    def cache_file(self) -> Path:
+        """The cohort, while the run isn't finished."""
+        return self.folder / "cache.npz"
+
+    @property
+    def report(self) -> Path:
+        """The page that a run of several stages ends with."""
+        return self.folder / "report" / "report.html"
+
+    @property
+    def weights(self) -> list[Path]:
+        """The finished models' weights, one or, of joint training, two."""
+        return [self.folder / f"{kind}.safetensors" for kind in trainable(self.info["kind"]).models]
+
+    def is_finished(self) -> bool:
+        """Say whether the models are there; the cohort's copy goes last."""
+        return all(path.exists() for path in self.weights) and not self.cache_file.exists()
 
     @cached_property
     def info(self) -> dict[str, Any]:
@@ -103,7 +119,8 @@ class Run:
     def _record(self) -> dict[str, Any]:
         try:
             record = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
-            if record["format"] == FORMAT_VERSION and {"kind", "preset", "data", "made"} <= record.keys():
+            complete = {"kind", "preset", "data", "made"} <= record.keys()
+            if record["format"] == FORMAT_VERSION and complete and record["kind"] in TRAINABLE:
                 return record
         except (OSError, ValueError, KeyError, TypeError):
             pass
@@ -113,7 +130,7 @@ class Run:
         """Tell how the run stands, from its files and the lock that only a living process can hold."""
         if lock.is_held(self.lock_file):
             return "stopping" if self.stop_file.exists() else "running"
-        if self.weights.exists():
+        if self.is_finished():
             return "finished"
         process = self._record().get("process")
         last = self._last_event(process)
@@ -171,15 +188,18 @@ class Run:
         except FileNotFoundError:
             return []
 
-    def take_model_in(self) -> Model:
-        """Copy the finished model into the user's own models, once, and return it there.
+    def take_models_in(self) -> list[Model]:
+        """Copy what the run has made into the user's own models, once, and return it there.
 
         Raises ModelError when another one has its name meanwhile.
         """
-        own = Model(user_folder() / self.name / self.weights.name)
-        if own.card_file.is_file() and own.card.sha256 == Model(self.weights).card.sha256:
+        own = [Model(user_folder() / self.name / path.name) for path in self.weights]
+        if all(
+            there.card_file.is_file() and there.card.sha256 == Model(path).card.sha256
+            for there, path in zip(own, self.weights, strict=True)
+        ):
             return own
-        return import_model(self.weights)[0]
+        return import_model(*self.weights)
 
     def start(self, python: str | Path = sys.executable) -> None:
         """Start, or resume, in a process of its own that outlives this one.
@@ -262,7 +282,7 @@ def prepare_run(
     if target.exists():
         raise OutputError(f"There is a run '{name}' already in {target.parent}: choose another name.")
     place = {
-        "cache": str(data) if cached else "cache.npz",
+        "cache": str(data) if cached else Run(target).cache_file.name,
         "out": ".",
         "name": name,
         "data": data.name,

@@ -1,0 +1,50 @@
+"""The stages of joint training: their settings and folders, and their trainers one after the other."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from claimslicer.models.states import compact_state
+from claimslicer.training.cache import Cohort
+from claimslicer.training.config import TrainingConfig
+from claimslicer.training.joint import JointTrainer
+from claimslicer.training.joint_config import JointConfig
+from claimslicer.training.loop import Trainer
+from claimslicer.training.segmentation import SegmentationTrainer
+from claimslicer.training.shipping import ship
+from claimslicer.training.synthesis import SynthesisTrainer
+
+
+def stages(config: JointConfig) -> dict[str, TrainingConfig]:
+    """Return the settings of the stages that aren't left out, in their order, each with its own folder."""
+    joint = dataclasses.replace(config, out=config.out / "joint")
+    every: dict[str, tuple[int, TrainingConfig]] = {
+        "segmenter": (config.pretrain_segmenter_steps, config.segmenter_stage()),
+        "generator": (config.generator_steps, config.generator_stage()),
+        "joint": (config.joint_steps, joint),
+    }
+    return {name: stage for name, (steps, stage) in every.items() if steps}
+
+
+def stage_trainers(config: JointConfig, cohort: Cohort) -> Iterator[Trainer]:
+    """Yield each stage's trainer; the third begins from what the others are by then, trained or not.
+
+    None is kept here once the next is asked for: each has the cohort prepared in its own way.
+    """
+    wanted = stages(config)
+    segmenter, generator = config.initial_segmenter, config.initial_generator
+    if "segmenter" in wanted:
+        labelling = SegmentationTrainer(config.segmenter_stage(), cohort)
+        yield labelling
+        state, network = compact_state(labelling.model), labelling.settings.to_dict()
+        segmenter = str(ship(state, "segmentation", network, labelling.config, cohort, {}))
+        del labelling
+    if "generator" in wanted:
+        painting = SynthesisTrainer(config.generator_stage(), cohort)
+        yield painting
+        state, network = compact_state(painting.model) | painting.extras(), painting.settings.to_dict()
+        generator = str(ship(state, "synthesis", network, painting.config, cohort, {}))
+        del painting
+    if "joint" in wanted:
+        yield JointTrainer(stages(config)["joint"], cohort, segmenter, generator)  # type: ignore[arg-type]

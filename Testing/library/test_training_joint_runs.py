@@ -1,0 +1,129 @@
+"""Joint training as a run that the panel starts: its check, its pause, its curves and its two models."""
+
+from pathlib import Path
+
+import joint_trial
+import pytest
+import yaml
+from claimslicer.errors import Cancelled, SpecificationError
+from claimslicer.events import SilentEvents
+from claimslicer.models.registry import list_models
+from claimslicer.training.execute import execute
+from claimslicer.training.history import STAGES, History
+from claimslicer.training.needs import measure_needs
+from claimslicer.training.runs import Run, find_runs, prepare_run
+from joint_trial import TINY
+from training_cohort import write_cohort
+
+pytestmark = pytest.mark.usefixtures("tiny_segmenter")
+STEPS = {"pretrain_segmenter_steps": 2, "generator_steps": 12, "joint_steps": 2}
+
+
+def tiny_yaml(**settings) -> str:
+    """Lines that go over a preset's: in YAML the last one counts."""
+    values = {**TINY, **STEPS, "validate_every": 2, **settings}
+    values["synthesis"] = joint_trial.as_yaml(values["synthesis"])
+    return yaml.safe_dump(values)
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory) -> Path:
+    return write_cohort(tmp_path_factory.mktemp("cohort"))
+
+
+@pytest.fixture
+def run(cohort, tmp_path, monkeypatch) -> Run:
+    monkeypatch.setenv("CLAIM_MODELS", str(tmp_path / "models"))
+    run = prepare_run(tmp_path / "runs", "joint", "trial", cohort, name="mine", device="cpu")
+    with run.config_file.open("a", encoding="utf-8") as stream:
+        stream.write(tiny_yaml())
+    return run
+
+
+class Pausing(SilentEvents):
+    """Asks for a pause as soon as the generator's stage begins."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def emit(self, kind: str, **values) -> None:
+        if kind == "training" and values["steps"] == STEPS["generator_steps"]:
+            self.run.request_stop()
+
+
+def history_of(run: Run) -> History:
+    history = History()
+    history.add(run.read_events(0, 2**20)[0])
+    return history
+
+
+def test_it_pauses_in_a_stage_goes_on_and_gives_both_models(run):
+    with pytest.raises(Cancelled, match="Paused after"):
+        execute(run, Pausing(run))
+    assert run.state() == "paused"
+    assert not list(run.folder.rglob("stop"))
+    paused = history_of(run)
+    assert (paused.joint_stage, paused.steps) == ("generator", 16)
+    assert 2 <= paused.step < 14
+    (run.folder / "joint").mkdir()
+    (run.folder / "joint" / "stop").touch()  # a process may be killed before it obeys
+
+    weights = execute(run)
+    assert [path.name for path in weights] == [
+        "segmentation.safetensors",
+        "synthesis.safetensors",
+        "report.html",
+    ]
+    assert run.state() == "finished"
+    assert not run.cache_file.exists()
+    history = history_of(run)
+    assert (history.step, history.steps, history.fraction) == (16, 16, 1.0)
+    assert history.begins == dict(zip(STAGES, (0, 2, 14), strict=True))
+    assert [step for step, _ in history.validation["dice_infarct"]] == [2, 16]
+    assert [step for step, _ in history.validation["loss"]] == [4, 6, 8, 10, 12, 14, 16]
+    first = {name: (curve[0][0], curve[-1][0]) for name, curve in history.losses.items()}
+    assert first["segmentation"] == (1, 16)
+    assert first["diffusion"] == (3, 16)
+    assert first["feedback"] == (15, 16)
+    assert sorted(history.samples) == list(range(2, 17, 2))
+    assert all((run.folder / file).read_bytes().startswith(b"\x89PNG") for file in history.samples.values())
+    page = run.report.read_text(encoding="utf-8")
+    assert all(title in page for title in STAGES.values())
+    for _ in range(2):
+        models = run.take_models_in()
+        assert {(model.card.name, model.card.kind) for model in models} == {
+            ("mine", "segmentation"),
+            ("mine", "synthesis"),
+        }
+    assert sum(not model.shipped for model in list_models()) == 2
+
+
+def test_a_finished_run_without_one_of_its_models_is_not_finished(run):
+    for name in ("segmentation", "synthesis"):
+        assert not run.is_finished()
+        (run.folder / f"{name}.safetensors").touch()
+    run.cache_file.touch()
+    assert run.state() == "waiting"
+    run.cache_file.unlink()
+    assert run.state() == "finished"
+
+
+def test_a_run_that_would_not_end_with_both_networks_is_refused(run):
+    with run.config_file.open("a", encoding="utf-8") as stream:
+        stream.write("joint_steps: 0\n")
+    with pytest.raises(SpecificationError, match="'joint_steps' to 1"):
+        execute(run)
+    assert [found.name for found in find_runs(run.folder.parent)] == ["mine"]
+
+
+def test_all_stages_are_measured_and_reckoned_up(cohort, tmp_path, monkeypatch):
+    monkeypatch.setattr("claimslicer.training.needs.MEASURED_STEPS", (2,))
+    asked = {"device": "cpu", "settings": tiny_yaml(joint_steps=100_000)}
+    needs = measure_needs("joint", "trial", cohort, tmp_path, **asked)
+    assert needs.steps == 100_014
+    assert needs.seconds[0] > 100_000 * 0.5 * needs.seconds_per_step[0]
+    assert needs.studies == {"training": 2, "validation": 1, "test": 1}
+    assert not any("All patients" in text for text in needs.cautions())
+    sick = write_cohort(tmp_path / "sick", {"A": True, "B": True, "C": True})
+    needs = measure_needs("joint", "trial", sick, tmp_path, device="cpu", settings=tiny_yaml())
+    assert any("All patients to train on have an infarct" in text for text in needs.cautions())

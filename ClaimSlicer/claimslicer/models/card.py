@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
@@ -15,7 +15,7 @@ KINDS: tuple[ModelKind, ...] = get_args(ModelKind)
 FORMAT_VERSION = 1
 
 _TEXTS = ("name", "kind", "version", "sha256", "terms")
-_TABLES = ("network", "preprocessing", "data", "split", "training", "figures", "made_with")
+_TABLES = ("network", "preprocessing", "data", "split", "training", "figures", "made_with", "calibration")
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 
 
@@ -26,7 +26,8 @@ class ModelCard:
     ``network`` holds the settings that rebuild the network, ``preprocessing`` what its input must look like,
     ``data`` and ``split`` what it was trained on and which patients were held back, ``training`` how,
     ``figures`` what it reached, ``terms`` under which licence it may be used, ``made_with`` the versions.
-    ``sha256`` is the hash of the weights' file. Raises ModelError when a field can't be right.
+    ``sha256`` is the hash of the weights' file. ``calibration``, which a segmenter may have, says how its
+    probabilities are scaled, and on whom that was fitted. Raises ModelError when a field can't be right.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ModelCard:
     terms: str
     made_with: Mapping[str, Any]
     format_version: int = FORMAT_VERSION
+    calibration: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the fields."""
@@ -82,8 +84,8 @@ class ModelCard:
         """Make a card from a table of its fields. Raises ModelError when fields are missing or unknown."""
         if not isinstance(values, Mapping):
             raise ModelError("The model card is not a table: get the model again from where it came.")
-        known = {field.name for field in fields(cls)}
-        if missing := sorted(known - values.keys()):
+        known = {one.name for one in fields(cls)}
+        if missing := sorted(known - values.keys() - {"calibration"}):
             raise ModelError(f"The model card lacks {', '.join(missing)}: ask its maker for a complete one.")
         if unknown := sorted(values.keys() - known):
             raise ModelError(f"The model card has unknown fields ({', '.join(unknown)}): update the program.")

@@ -8,13 +8,13 @@ one probability would no longer have the frequency that they are compared with.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from claimslicer.errors import SpecificationError, StudyError
+from claimslicer.errors import ModelError, SpecificationError, StudyError
 from claimslicer.labels import Label, infarct_mask
 from claimslicer.studies import Geometry
 
@@ -151,6 +151,23 @@ class Scaling:
     temperature: float = 1.0
     biases: tuple[float, ...] = (0.0,) * len(CLASSES)
 
+    @classmethod
+    def of_card(cls, calibration: Mapping[str, Any]) -> Scaling | None:
+        """Read a model card's table ``calibration``; None where it is empty. Raises ModelError."""
+        if not calibration:
+            return None
+        try:
+            scaling = cls(float(calibration["temperature"]), tuple(map(float, calibration["biases"])))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelError(_WRONG_CARD) from error
+        if not (
+            len(scaling.biases) == len(CLASSES)
+            and np.isfinite((scaling.temperature, *scaling.biases)).all()
+            and scaling.temperature > 0
+        ):
+            raise ModelError(_WRONG_CARD)
+        return scaling
+
     def apply(self, probabilities: np.ndarray) -> np.ndarray:
         """Return scaled probabilities (classes, …), of the same type.
 
@@ -160,6 +177,12 @@ class Scaling:
         logits = _logits(probabilities) / self.temperature + biases
         scaled = np.exp(logits - logits.max(0))
         return (scaled / scaled.sum(0)).astype(probabilities.dtype)
+
+
+_WRONG_CARD = (
+    "The calibration on the model's card isn't a temperature and five biases: fit it again with "
+    "'claim-slicer models calibrate'."
+)
 
 
 def fit_scaling(studies: Iterable[tuple[np.ndarray, np.ndarray]], *, biases: bool = True) -> Scaling:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,23 +13,26 @@ from claimslicer.devices import choose_device
 from claimslicer.errors import ModelError
 from claimslicer.models.registry import resolve
 from claimslicer.models.states import restore_state
+from claimslicer.quantification.calibration import Scaling
 from claimslicer.segmentation.network import Segmenter, SegmenterSettings
 
 
 @dataclass(frozen=True)
 class SegmenterModel:
-    """The networks ready to run, and what to write into recipes."""
+    """The networks ready to run, how to calibrate what they say, and what to write into recipes."""
 
     networks: Segmenter
     settings: SegmenterSettings
     device: torch.device
     weights: dict[str, Any]
+    scaling: Scaling | None = None
 
 
 def load_segmenter(model: str | Path | None, device: str) -> SegmenterModel:
     """Load weights by name or path (None: the shipped ones). Raises ModelError, also for nnU-Net's."""
     found = resolve(model, "segmentation")
-    return _load(found.weights, found.card.sha256, choose_device(device))
+    loaded = _load(found.weights, found.card.sha256, choose_device(device))
+    return replace(loaded, scaling=Scaling.of_card(found.card.calibration))  # may change, the weights don't
 
 
 @lru_cache(maxsize=2)

@@ -24,6 +24,7 @@ from claimslicer.cli import (
     demo,
     doctor,
     evaluate,
+    experiment,
     models,
     nnunet,
     quantify,
@@ -55,6 +56,7 @@ app.add_typer(train.app, name="train")
 app.add_typer(nnunet.app, name="nnunet")
 app.add_typer(models.app, name="models")
 app.command("evaluate")(evaluate.evaluate)
+app.command("experiment")(experiment.experiment)
 app.command("doctor")(doctor.doctor)
 
 

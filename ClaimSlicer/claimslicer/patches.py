@@ -32,14 +32,12 @@ class PatchGrid:
 
     def _turn(self) -> np.ndarray:
         """The 2×2 matrix from patch pixels to mm in the study, (y, x) order."""
-        c, s = np.cos(self.rotation), np.sin(self.rotation)
-        mirror = np.diag([1.0, -1.0 if self.flip else 1.0])
-        return np.array([[c, -s], [s, c]]) @ mirror * (self.pixel_mm / self.stretch)
+        return turn_matrix(self.rotation, self.flip) * (self.pixel_mm / self.stretch)
 
     def sample(self, volume: torch.Tensor, mode: str = "bilinear") -> torch.Tensor:
         """Cut ``(n, h, w)`` float slices to ``(n, *size)``; beyond the image its border goes on."""
         index = _pixel_offsets(self.size) @ self._turn().T / np.asarray(self.spacing_yx)
-        return _sample(volume, index + np.asarray(self.centre_yx), mode)
+        return sample_at(volume, index + np.asarray(self.centre_yx), mode)
 
     def put_back(self, patch: torch.Tensor, shape_yx: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Take ``(n, *size)`` back to the study's ``shape_yx``; also return the bool mask that it covers."""
@@ -48,7 +46,7 @@ class PatchGrid:
         index = (offset_mm * np.asarray(self.spacing_yx)) @ np.linalg.inv(self._turn()).T
         index = index + (np.asarray(self.size) - 1) / 2
         inside = ((index >= 0) & (index <= np.asarray(self.size) - 1)).all(-1)
-        return _sample(patch, index, "bilinear"), torch.from_numpy(inside)
+        return sample_at(patch, index, "bilinear"), torch.from_numpy(inside)
 
 
 def _pixel_offsets(size: tuple[int, int]) -> np.ndarray:
@@ -56,7 +54,13 @@ def _pixel_offsets(size: tuple[int, int]) -> np.ndarray:
     return np.stack([rows - (size[0] - 1) / 2, columns - (size[1] - 1) / 2], -1)
 
 
-def _sample(volume: torch.Tensor, index_yx: np.ndarray, mode: str) -> torch.Tensor:
+def turn_matrix(rotation: float, flip: bool) -> np.ndarray:
+    """Return the 2×2 matrix, (y, x) order, that mirrors the columns if ``flip`` and turns by ``rotation``."""
+    c, s = np.cos(rotation), np.sin(rotation)
+    return np.array([[c, -s], [s, c]]) @ np.diag([1.0, -1.0 if flip else 1.0])
+
+
+def sample_at(volume: torch.Tensor, index_yx: np.ndarray, mode: str) -> torch.Tensor:
     """Read ``(n, h, w)`` at fractional pixels ``(rows, columns, 2)``."""
     extent = np.maximum(np.asarray(volume.shape[-2:]) - 1, 1)
     unit = torch.from_numpy((2 * index_yx / extent - 1)[..., ::-1].astype(np.float32).copy())

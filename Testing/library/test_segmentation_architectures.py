@@ -40,9 +40,9 @@ def test_nnunets_rules_plan_the_levels():
     plans = pytest.importorskip("nnunetv2.experiment_planning.experiment_planners.network_topology")
     for settings in (SegmenterSettings().of("nnunet").labeller, SegmenterSettings().of("nnunet").locator):
         _, strides, _, patch, _ = plans.get_pool_and_conv_props(
-            [settings.pixel_mm] * 2, [settings.patch_size] * 2, 4, len(settings.widths) - 1
+            [settings.pixel_mm] * 2, settings.patch_shape, 4, len(settings.widths) - 1
         )
-        assert patch == (settings.patch_size,) * 2, "no padding is needed"
+        assert tuple(patch) == settings.patch_shape, "no padding is needed"
         network = build_unet(settings)
         assert [tuple(stride) for stride in network.encoder.strides] == list(strides)
         assert list(network.encoder.output_channels) == list(settings.widths)

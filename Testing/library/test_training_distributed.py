@@ -121,7 +121,7 @@ def test_a_missing_gpu_is_said(tmp_path):
 
 
 def test_plain_training_needs_no_fabric():
-    """One process in single precision runs where torch, MONAI and NumPy are, and no Fabric."""
+    """One process runs where torch, MONAI and NumPy are, and no Fabric."""
     code = (
         "import sys; sys.modules['lightning_fabric'] = None\n"
         "from pathlib import Path\n"
@@ -129,8 +129,9 @@ def test_plain_training_needs_no_fabric():
         "from claimslicer.training.processes import launch\n"
         "from claimslicer.errors import ModelError\n"
         "assert launch(SynthesisConfig(cache=Path(), out=Path(), accumulation=4)).size == 1\n"
+        "assert launch(SynthesisConfig(cache=Path(), out=Path(), device='cpu', precision='bf16')).size == 1\n"
         "try:\n"
-        "    launch(SynthesisConfig(cache=Path(), out=Path(), device='cpu', precision='bf16'))\n"
+        "    launch(SynthesisConfig(cache=Path(), out=Path(), device='cpu', devices=2))\n"
         "except ModelError as error:\n"
         "    assert 'pip install' in str(error)\n"
         "else:\n"

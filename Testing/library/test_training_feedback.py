@@ -10,7 +10,7 @@ from claimslicer.models.registry import save_model
 from claimslicer.models.states import compact_state
 from claimslicer.patches import PatchGrid, neighbour_index
 from claimslicer.segmentation.losses import segmentation_loss
-from claimslicer.segmentation.network import Segmenter, build_unet
+from claimslicer.segmentation.network import Segmenter, SegmenterSettings, build_unet
 from claimslicer.synthesis.conditioning import SCAR_CENTRE, SCAR_WIDTH
 from claimslicer.training.cache import Cohort
 from claimslicer.training.config import SynthesisConfig
@@ -61,13 +61,13 @@ def test_the_segmenter_sees_what_it_would_see_of_the_painted_study(study, view, 
     scar = torch.from_numpy(infarct_mask(study.labels))[place.z]
     brighter[place.z][scar] *= 1.3
     order = neighbour_index(len(view.grey), place.z)
-    expected = view.heart.sample(view.range.normalised(brighter)[order])
+    expected = view.hearts[place.z].sample(view.range.normalised(brighter)[order])
     units = (place.grid.sample(brighter[place.z][None])[0] - view.scale.mean) / view.scale.sd
     paint = place.grid.sample(scar.float()[None], "nearest")[0]
     seen = view.with_painted(units, paint, place)
     # The neighbour that stands in for a missing one is the slice itself, and changes with it.
     torch.testing.assert_close(seen, expected, atol=2e-4, rtol=1e-4)
-    assert (seen - view.heart.sample(view.near[order])).abs().max() > 0.1
+    assert (seen - view.hearts[place.z].sample(view.near[order])).abs().max() > 0.1
 
 
 def test_gradients_reach_the_painted_voxels_and_no_others(study, view):
@@ -75,7 +75,7 @@ def test_gradients_reach_the_painted_voxels_and_no_others(study, view):
     own = estimates_of(study, view, place)
     clean = own.clean.clone().requires_grad_()
     torch.manual_seed(0)
-    sharp = dataclasses.replace(SEGMENTER.labeller, patch_size=80, pixel_mm=1.5)  # as the shipped one sees
+    sharp = dataclasses.replace(SegmenterSettings().labeller, widths=SEGMENTER.labeller.widths)
     labeller = build_unet(sharp)
     feedback = Feedback([study], sharp, segmentation_loss(), 0.2)
     feedback.loss(judging(labeller), dataclasses.replace(own, clean=clean)).backward()

@@ -21,6 +21,7 @@ from claimslicer.events import SILENT, JsonEvents
 from claimslicer.labels import infarct_mask
 from claimslicer.models.registry import resolve
 from claimslicer.segmentation.losses import SoftDice
+from claimslicer.segmentation.preprocessing import cut, heart_grid
 from claimslicer.training import checkpoints, segmentation
 from claimslicer.training.cache import Cohort, write_cache
 from claimslicer.training.feedback import judging
@@ -84,11 +85,10 @@ def released_loss(trainer: JointTrainer) -> torch.Tensor:
     """The joint step as it was released: scars sampled without gradients, labels by argmax, then Dice."""
     rng, _ = draws()
     painted = trainer.paint(trainer.model["generator"], rng)[0]
-    item = segmentation._prepare(painted)
-    grid = segmentation._grid("labeller", item, SEGMENTER.labeller)
-    images = segmentation.with_neighbours(grid.sample(item.near))
-    found = trainer.model["segmenter"].labellers[0](images).argmax(1)
-    truth = grid.sample(item.one_hot.flatten(0, 1)).unflatten(0, (5, -1)).argmax(0)
+    item = segmentation.prepare_study(painted, SEGMENTER.labeller)
+    grids = [heart_grid(centre, item.spacing_yx, SEGMENTER.labeller) for centre in item.slice_centres_yx]
+    found = trainer.model["segmenter"].labellers[0](cut(item.near, grids)).argmax(1)
+    truth = torch.stack([grid.sample(item.one_hot[:, z]).argmax(0) for z, grid in enumerate(grids)])
     logits = 10.0 * torch.nn.functional.one_hot(found, 5).permute(0, 3, 1, 2).float()
     return SoftDice()(logits, truth[:, None])
 

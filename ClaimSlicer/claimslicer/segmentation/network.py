@@ -9,6 +9,7 @@ from monai.networks.nets import DynUNet
 from torch import nn
 
 from claimslicer.errors import ModelError, SpecificationError
+from claimslicer.polar import WRAP
 
 ARCHITECTURES = ("dynunet", "nnunet", "nnunet-residual")
 """MONAI's ``DynUNet``, or nnU-Net's plain or residual-encoder U-Net as nnU-Net's own rules plan it."""
@@ -18,8 +19,10 @@ ARCHITECTURES = ("dynunet", "nnunet", "nnunet-residual")
 class UNetSettings:
     """A 2-D U-Net on three neighbouring slices: widths per level and the patch that it sees.
 
-    nnU-Net's architectures take from ``widths`` the first, the widest and the largest number of levels.
-    Raises SpecificationError for an unknown ``architecture``.
+    That is a square of ``patch_size`` pixels of ``pixel_mm``; or, with ``rays``, so many rays and
+    ``patch_size`` rings ``pixel_mm`` apart, see :class:`claimslicer.polar.PolarGrid`. nnU-Net's architectures
+    take from ``widths`` the first, the widest and the largest number of levels. Raises SpecificationError for
+    an unknown ``architecture``.
     """
 
     widths: tuple[int, ...]
@@ -27,6 +30,12 @@ class UNetSettings:
     pixel_mm: float
     classes: int
     architecture: str = "dynunet"
+    rays: int = 0
+
+    @property
+    def patch_shape(self) -> tuple[int, int]:
+        """Rows and columns of what the network sees."""
+        return (self.patch_size, self.rays + 2 * WRAP if self.rays else self.patch_size)
 
     def __post_init__(self) -> None:
         if self.architecture not in ARCHITECTURES:
@@ -35,13 +44,15 @@ class UNetSettings:
 
 @dataclass(frozen=True)
 class SegmenterSettings:
-    """The networks. The locator sees 384 mm at 3 mm, the labeller 120 mm at 1.5 mm round the LV centre.
+    """The networks. The locator sees 384 mm at 3 mm, the labeller 48 mm round the LV centre of each slice.
 
     ``members`` labellers of the same make vote by their mean probability.
     """
 
     locator: UNetSettings = field(default_factory=lambda: UNetSettings((8, 16, 32, 64, 64), 128, 3.0, 2))
-    labeller: UNetSettings = field(default_factory=lambda: UNetSettings((16, 32, 64, 128, 128), 80, 1.5, 5))
+    labeller: UNetSettings = field(
+        default_factory=lambda: UNetSettings((16, 32, 64, 128, 128), 48, 1.0, 5, rays=96)
+    )
     members: int = 1
 
     def of(self, architecture: str) -> SegmenterSettings:
@@ -85,7 +96,7 @@ def _planned_unet(settings: UNetSettings) -> nn.Module:
         ) from error
     smallest_edge = 4  # of the coarsest level, as in nnU-Net's planner
     _, strides, kernels, _, _ = get_pool_and_conv_props(
-        [settings.pixel_mm] * 2, [settings.patch_size] * 2, smallest_edge, len(settings.widths) - 1
+        [settings.pixel_mm] * 2, settings.patch_shape, smallest_edge, len(settings.widths) - 1
     )
     stages = len(strides)
     widest = max(settings.widths)

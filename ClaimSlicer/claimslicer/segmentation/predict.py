@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -17,28 +17,27 @@ from torch import nn
 from claimslicer.devices import choose_device
 from claimslicer.errors import StudyError
 from claimslicer.events import SILENT, Events
-from claimslicer.labels import Label, infarct_mask, myocardium_mask
+from claimslicer.labels import Label, myocardium_mask
 from claimslicer.patches import with_neighbours
+from claimslicer.quantification.calibration import Scaling
 from claimslicer.segmentation.model import SegmenterModel, load_segmenter
 from claimslicer.segmentation.nnunet.labels import internal_labels
 from claimslicer.segmentation.nnunet.model import NnunetModel, find_nnunet
 from claimslicer.segmentation.preprocessing import (
+    cut,
     heart_grid,
     left_ventricle_centre,
     normalise,
+    put_back,
+    slice_centres,
     whole_slice_grid,
 )
-from claimslicer.studies import Geometry, Study
+from claimslicer.segmentation.rules import clean_labels
+from claimslicer.studies import Study
 from claimslicer.studies.provenance import make_recipe
 
-SMALLEST_INFARCT_ML = 1.0
-"""Smaller islands of infarct are labelled healthy: they hold 0.5 % of the infarct in the training labels."""
-
-LEAST_INFARCT_PROBABILITY = 2 / 3
-"""Islands whose mean probability of infarct is lower are labelled healthy."""
-
 LARGEST_WALL_UNCERTAINTY = 0.45
-"""Above it what was found is no left ventricle: validation hearts have 0.19–0.33, pure noise 0.5."""
+"""Above it, before calibration, it is no left ventricle: validation hearts have 0.19–0.34, noise 0.5."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,9 @@ class SegmentationResult:
     """``labels`` uint8 0–4 and ``uncertainty`` float32 (entropy of the class probabilities, 0 sure – 1 even).
 
     ``probabilities`` is float32 ``(5, z, y, x)``; ``centre_yx`` the LV centre in voxels; ``recipe`` JSON
-    types.
+    types. Uncertainty and probabilities are scaled where the model's card holds a calibration; labels are
+    chosen before, since the losses teach infarct to be found rather than its frequency: chosen after, they
+    would miss more of it.
     """
 
     labels: np.ndarray
@@ -56,49 +57,90 @@ class SegmentationResult:
     recipe: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Prediction:
+    """What the networks say of a study, before rules and calibration.
+
+    ``labels`` uint8 0–4; ``probabilities`` float32 ``(5, z, y, x)``, of which the model knows ``classes``;
+    ``weights`` and ``packages`` are for recipes.
+    """
+
+    labels: np.ndarray
+    probabilities: np.ndarray
+    classes: int
+    centre_yx: tuple[float, float]
+    scaling: Scaling | None
+    weights: Mapping[str, Any]
+    packages: Mapping[str, Any]
+
+
 def segment(
-    study: Study, *, model: str | Path | None = None, device: str = "auto", events: Events = SILENT
+    study: Study,
+    *,
+    model: str | Path | None = None,
+    device: str = "auto",
+    clean: bool | None = None,
+    events: Events = SILENT,
 ) -> SegmentationResult:
     """Label cavity, myocardium, infarct and MVO of ``study`` from its image alone.
 
     ``model`` is a name or path of the program's own models, or a folder of nnU-Net's results: that one's own
-    predictor is then used.
+    predictor is then used. ``clean`` says whether the rules of :mod:`claimslicer.segmentation.rules` are
+    applied; None stands for yes, but for nnU-Net's models, whose labels are left as ``nnUNetv2_predict`` has
+    them.
 
     Raises:
         StudyError: no left ventricle was found.
         ModelError: the weights can't be used.
     """
-    if (nnunet := find_nnunet(model)) is not None:
-        return _segment_with_nnunet(nnunet, study, device, events)
-    segmenter = load_segmenter(model, device)
-    events.progress("segmenting", 0.0, "finding the left ventricle")
-    centre = find_left_ventricle(segmenter, study)
-    probabilities = _label_probabilities(segmenter, study, centre, events)
-    infarct = probabilities[Label.INFARCT] + probabilities[Label.MVO]
-    labels = clean_labels(probabilities.argmax(0).astype(np.uint8), infarct, study.geometry)
-    entropy = _entropy(probabilities, len(probabilities))
+    nnunet = find_nnunet(model)
+    clean = nnunet is None if clean is None else clean
+    if nnunet is None:
+        found = predict(study, load_segmenter(model, device), events)
+    else:
+        found = _predict_with_nnunet(nnunet, study, device, events)
+    labels = found.labels
+    if clean:
+        infarct = found.probabilities[Label.INFARCT] + found.probabilities[Label.MVO]
+        labels = clean_labels(labels, infarct, study.geometry)
     wall = myocardium_mask(labels)
-    if not wall.any() or entropy[wall].mean() > LARGEST_WALL_UNCERTAINTY:
+    if not wall.any() or (nnunet is None and _unsure(found, wall)):
         raise StudyError(_NOT_FOUND.format(study.name))
-    recipe = make_recipe("segment", study, {"centre_yx": centre}, weights=segmenter.weights)
+    settings = {"centre_yx": found.centre_yx, "clean": clean, "scaling": found.scaling}
+    recipe = make_recipe("segment", study, settings, weights=found.weights, **found.packages)
+    scaled = found.scaling.apply(found.probabilities) if found.scaling else found.probabilities
     events.progress("segmenting", 1.0, "done")
-    return SegmentationResult(labels, entropy, probabilities, centre, recipe)
+    return SegmentationResult(labels, _entropy(scaled, found.classes), scaled, found.centre_yx, recipe)
 
 
-def _segment_with_nnunet(model: NnunetModel, study: Study, device: str, events: Events) -> SegmentationResult:
-    """Label ``study`` as ``nnUNetv2_predict`` does, nothing cleaned. Raises StudyError as :func:`segment`."""
-    from claimslicer.segmentation.nnunet.predict import predict
+def predict(study: Study, segmenter: SegmenterModel, events: Events = SILENT) -> Prediction:
+    """Return what the program's own networks say of ``study``. Raises StudyError without a left ventricle."""
+    events.progress("segmenting", 0.0, "finding the left ventricle")
+    left_ventricle = find_left_ventricle(segmenter, study)
+    centre = left_ventricle_centre(left_ventricle)
+    probabilities = _label_probabilities(segmenter, study, left_ventricle, events)
+    labels = probabilities.argmax(0).astype(np.uint8)
+    classes = len(probabilities)
+    return Prediction(labels, probabilities, classes, centre, segmenter.scaling, segmenter.weights, {})
+
+
+def _predict_with_nnunet(model: NnunetModel, study: Study, device: str, events: Events) -> Prediction:
+    """Return what ``nnUNetv2_predict`` does. Raises StudyError as :func:`predict`."""
+    from claimslicer.segmentation.nnunet.predict import predict as predict_with_nnunet
 
     events.progress("segmenting", 0.1, "nnU-Net")
-    labels, probabilities = predict(model, study, choose_device(device))
-    if not myocardium_mask(labels).any():
+    labels, probabilities = predict_with_nnunet(model, study, choose_device(device))
+    if not labels.any():
         raise StudyError(_NOT_FOUND.format(study.name))
     centre = left_ventricle_centre(labels != Label.BACKGROUND)
-    settings = {"centre_yx": centre}
-    recipe = make_recipe("segment", study, settings, weights=model.weights, nnunetv2=version("nnunetv2"))
-    events.progress("segmenting", 1.0, "done")
     classes = len(internal_labels(model.dataset))
-    return SegmentationResult(labels, _entropy(probabilities, classes), probabilities, centre, recipe)
+    packages = {"nnunetv2": version("nnunetv2")}
+    return Prediction(labels, probabilities, classes, centre, None, model.weights, packages)
+
+
+def _unsure(found: Prediction, wall: np.ndarray) -> bool:
+    """Return whether what was found is too vague for a left ventricle, before it is calibrated."""
+    return bool(_entropy(found.probabilities, found.classes)[wall].mean() > LARGEST_WALL_UNCERTAINTY)
 
 
 def _entropy(probabilities: np.ndarray, classes: int) -> np.ndarray:
@@ -110,75 +152,77 @@ def _entropy(probabilities: np.ndarray, classes: int) -> np.ndarray:
 _NOT_FOUND = "No left ventricle was found in '{}'; is it a short-axis LGE study?"
 
 
-def find_left_ventricle(segmenter: SegmenterModel, study: Study) -> tuple[float, float]:
-    """Return the (y, x) voxel of the LV centre, over all slices. Raises StudyError."""
+def find_left_ventricle(segmenter: SegmenterModel, study: Study) -> np.ndarray:
+    """Return roughly where cavity and wall are, bool ``(z, y, x)``. Raises StudyError where they aren't."""
     spacing = (study.geometry.spacing[1], study.geometry.spacing[0])
     grid = whole_slice_grid(study.image.shape[1:], spacing, segmenter.settings.locator)
     stack = with_neighbours(grid.sample(normalise(study.image, None, spacing)))
     found = _probabilities(segmenter.networks.locator, stack, segmenter.device)[:, 1:]
     back, inside = grid.put_back(found[:, 0], study.image.shape[1:])
-    components, count = ndimage.label((back.numpy() > 0.5) & inside.numpy())
+    return _largest_part((back.numpy() > 0.5) & inside.numpy(), study)
+
+
+def _largest_part(mask: np.ndarray, study: Study) -> np.ndarray:
+    """Return the largest connected part of ``mask``. Raises StudyError where it is empty."""
+    components, count = ndimage.label(mask)
     if count == 0:
         raise StudyError(_NOT_FOUND.format(study.name))
-    sizes = np.bincount(components.ravel())[1:]
-    return left_ventricle_centre(components == sizes.argmax() + 1)
+    return components == np.bincount(components.ravel())[1:].argmax() + 1
 
 
 def _label_probabilities(
-    segmenter: SegmenterModel, study: Study, centre: tuple[float, float], events: Events
+    segmenter: SegmenterModel, study: Study, left_ventricle: np.ndarray, events: Events
 ) -> np.ndarray:
-    """Return class probabilities ``(5, z, y, x)`` on the study's grid; beyond the patch all is background."""
+    """Return class probabilities ``(5, z, y, x)`` on the study's grid; beyond the patches all is background.
+
+    Polar patches are laid round the centres of ``left_ventricle`` first, which the locator knows to a few
+    millimetres, and once more round those of the ventricle that is found there.
+    """
     spacing = (study.geometry.spacing[1], study.geometry.spacing[0])
-    grid = heart_grid(centre, spacing, segmenter.settings.labeller)
-    stack = with_neighbours(grid.sample(normalise(study.image, centre, spacing)))
-    classes = segmenter.settings.labeller.classes
-    total = torch.zeros((len(stack), classes, *grid.size))
-    labellers = segmenter.networks.labellers
-    for number, turned in enumerate(_turns(stack)):
-        events.progress("segmenting", 0.1 + 0.1 * number, f"view {number + 1} of 8")
-        for labeller in labellers:
-            total += _turn(_probabilities(labeller, turned, segmenter.device), number, back=True)
-    back, inside = grid.put_back((total / (8 * len(labellers))).flatten(0, 1), study.image.shape[1:])
-    probabilities = back.unflatten(0, (-1, classes)).permute(1, 0, 2, 3).numpy()
-    probabilities[:, :, ~inside.numpy()] = 0.0
-    probabilities[0, :, ~inside.numpy()] = 1.0
-    return probabilities
+    stack = normalise(study.image, left_ventricle_centre(left_ventricle), spacing)
+    settings, labellers = segmenter.settings.labeller, segmenter.networks.labellers
+
+    def vote(mask: np.ndarray, views: Sequence[View]) -> np.ndarray:
+        grids = [heart_grid(centre, spacing, settings) for centre in slice_centres(mask, settings)]
+        seen = cut(stack, grids)
+        total = torch.zeros((len(seen), settings.classes, *settings.patch_shape))
+        for number, view in enumerate(views):
+            events.progress(
+                "segmenting", 0.2 + 0.8 * number / len(views), f"view {number + 1} of {len(views)}"
+            )
+            for labeller in labellers:
+                total += view.back(_probabilities(labeller, view.of(seen), segmenter.device))
+        return put_back(total / (len(views) * len(labellers)), grids, study.image.shape[1:])
+
+    if settings.rays:
+        first = vote(left_ventricle, VIEWS_POLAR[:1])
+        left_ventricle = _largest_part(first[Label.BACKGROUND] < 0.5, study)
+    return vote(left_ventricle, VIEWS_POLAR if settings.rays else VIEWS_SQUARE)
 
 
-def _turns(stack: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Yield the eight quarter turns and mirror images; half of them with the slice order reversed."""
-    for number in range(8):
-        view = _turn(stack, number)
-        yield view.flip(1) if number % 2 else view
+@dataclass(frozen=True)
+class View:
+    """A way to look at patches ``(z, 3, h, w)``: columns mirrored, quarter turns, slice order reversed."""
+
+    mirrored: bool = False
+    quarters: int = 0
+    reversed: bool = False
+
+    def of(self, stack: torch.Tensor) -> torch.Tensor:
+        """Return ``stack`` so seen."""
+        stack = torch.rot90(stack.flip(3) if self.mirrored else stack, self.quarters, (2, 3))
+        return stack.flip(1) if self.reversed else stack
+
+    def back(self, found: torch.Tensor) -> torch.Tensor:
+        """Return what was found in :meth:`of`, ``(z, c, h, w)``, in the place of the patches."""
+        found = torch.rot90(found, -self.quarters, (2, 3))
+        return found.flip(3) if self.mirrored else found
 
 
-def _turn(stack: torch.Tensor, number: int, back: bool = False) -> torch.Tensor:
-    quarter, mirror = number % 4, number >= 4
-    if back:
-        stack = torch.rot90(stack, -quarter, (2, 3))
-        return stack.flip(3) if mirror else stack
-    return torch.rot90(stack.flip(3) if mirror else stack, quarter, (2, 3))
+VIEWS_SQUARE = tuple(View(number >= 4, number % 4, bool(number % 2)) for number in range(8))
+VIEWS_POLAR = tuple(View(number >= 2, 0, bool(number % 2)) for number in range(4))
 
 
 def _probabilities(network: nn.Module, stack: torch.Tensor, device: torch.device) -> torch.Tensor:
     with torch.inference_mode():
         return torch.softmax(network(stack.to(device)), 1).cpu()
-
-
-def clean_labels(labels: np.ndarray, infarct_probability: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """Keep the largest left ventricle, and the islands of infarct that are large and sure enough.
-
-    All are ``(z, y, x)``: ``labels`` uint8 0–4, ``infarct_probability`` that of infarct or MVO.
-    """
-    labels = labels.copy()
-    everywhere = ndimage.generate_binary_structure(3, 3)
-    parts, count = ndimage.label(labels != Label.BACKGROUND, everywhere)
-    if count > 1:
-        labels[parts != np.bincount(parts.ravel())[1:].argmax() + 1] = Label.BACKGROUND
-    islands, count = ndimage.label(infarct_mask(labels), everywhere)
-    sizes = np.bincount(islands.ravel(), minlength=count + 1)
-    sure = np.bincount(islands.ravel(), infarct_probability.ravel()) / np.maximum(sizes, 1)
-    doubtful = (sizes * geometry.voxel_volume_ml < SMALLEST_INFARCT_ML) | (sure < LEAST_INFARCT_PROBABILITY)
-    doubtful[0] = False
-    labels[doubtful[islands]] = Label.MYOCARDIUM
-    return labels

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from claimslicer.patches import PatchGrid
+from claimslicer.patches import PatchGrid, neighbour_index
+from claimslicer.polar import PolarGrid
 from claimslicer.segmentation.network import UNetSettings
 
 
@@ -71,8 +73,10 @@ def whole_slice_grid(
 
 def heart_grid(
     centre_yx: tuple[float, float], spacing_yx: tuple[float, float], settings: UNetSettings
-) -> PatchGrid:
-    """Return the labeller's patch round the LV centre (voxels)."""
+) -> PatchGrid | PolarGrid:
+    """Return the labeller's patch round the LV centre (voxels) of a slice."""
+    if settings.rays:
+        return PolarGrid(centre_yx, spacing_yx, settings.patch_size, settings.rays, settings.pixel_mm)
     return PatchGrid(centre_yx, spacing_yx, (settings.patch_size,) * 2, settings.pixel_mm)
 
 
@@ -80,3 +84,36 @@ def left_ventricle_centre(labels_or_mask: np.ndarray) -> tuple[float, float]:
     """Return the mean (y, x) voxel of a mask over all slices."""
     _, rows, columns = np.nonzero(labels_or_mask)
     return float(rows.mean()), float(columns.mean())
+
+
+def slice_centres(left_ventricle: np.ndarray, settings: UNetSettings) -> list[tuple[float, float]]:
+    """Return for each slice of a mask ``(z, y, x)`` the (y, x) voxel round which the labeller looks.
+
+    Square patches all lie round the mean of the mask, polar ones round that of each slice; a slice without
+    mask takes that of the nearest one which has some.
+    """
+    if not settings.rays:
+        return [left_ventricle_centre(left_ventricle)] * len(left_ventricle)
+    filled = np.flatnonzero(left_ventricle.any((1, 2)))
+    nearest = filled[np.abs(np.arange(len(left_ventricle))[:, None] - filled).argmin(1)]
+    return [left_ventricle_centre(left_ventricle[z : z + 1]) for z in nearest]
+
+
+def cut(stack: torch.Tensor, grids: Sequence[PatchGrid | PolarGrid]) -> torch.Tensor:
+    """Return ``(z, 3, *size)``: the slices of ``stack`` (z, y, x) between their neighbours, each on its grid."""
+    return torch.stack([grid.sample(stack[neighbour_index(len(stack), z)]) for z, grid in enumerate(grids)])
+
+
+def put_back(
+    probabilities: torch.Tensor, grids: Sequence[PatchGrid | PolarGrid], shape_yx: tuple[int, int]
+) -> np.ndarray:
+    """Return class probabilities ``(z, c, *size)`` on the study's slices, ``(c, z, y, x)`` float32.
+
+    What lies beyond a grid is background.
+    """
+    whole = np.zeros((probabilities.shape[1], len(grids), *shape_yx), np.float32)
+    whole[0] = 1
+    for z, grid in enumerate(grids):
+        back, inside = grid.put_back(probabilities[z], shape_yx)
+        whole[:, z, inside] = back[:, inside]
+    return whole

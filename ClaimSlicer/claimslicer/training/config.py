@@ -126,7 +126,8 @@ class SegmentationConfig(TrainingConfig):
     class_weights: tuple[float, ...] = (0.5, 1.0, 1.0, 2.0, 2.0)
     """Of background, cavity, healthy myocardium, infarct and MVO in the cross-entropy and, but for the
     background, in the Dice loss."""
-    centre_jitter_mm: float = 8.0
+    centre_jitter_mm: float = 4.0
+    """How far at most, along either axis, the labeller's patches lie beside the centre of the LV."""
     dice_weight: float = 1.0
     cross_entropy_weight: float = 1.0
     kl_weight: float = 0.0

@@ -19,6 +19,7 @@ from torch.func import functional_call
 from claimslicer.errors import StudyError
 from claimslicer.labels import Label, myocardium_mask
 from claimslicer.patches import PatchGrid, neighbour_index
+from claimslicer.polar import PolarGrid
 from claimslicer.segmentation.losses import segmentation_loss
 from claimslicer.segmentation.model import load_segmenter
 from claimslicer.segmentation.network import UNetSettings
@@ -28,6 +29,7 @@ from claimslicer.segmentation.preprocessing import (
     heart_grid,
     left_ventricle_centre,
     normalise,
+    slice_centres,
 )
 from claimslicer.synthesis.conditioning import SCAR_CENTRE, SCAR_WIDTH
 from claimslicer.synthesis.normalisation import RemoteScale, remote_scale
@@ -62,7 +64,7 @@ class SegmenterView:
     """A study as the segmenter sees it, and the way there from remote SDs.
 
     ``grey`` is the study's image ``(z, y, x)``, ``near`` the same normalised, ``one_hot`` its labels
-    ``(5, z, y, x)``.
+    ``(5, z, y, x)``; ``hearts`` the patches that the segmenter sees, one a slice.
     """
 
     grey: torch.Tensor
@@ -70,13 +72,14 @@ class SegmenterView:
     one_hot: torch.Tensor
     scale: RemoteScale
     range: GreyRange
-    heart: PatchGrid
+    hearts: list[PatchGrid | PolarGrid]
 
     @classmethod
     def of(cls, study: CachedStudy, settings: UNetSettings) -> SegmenterView:
         """Prepare a labelled study for a segmenter with ``settings``. Raises StudyError."""
         spacing = (study.spacing_zyx[1], study.spacing_zyx[2])
-        centre = left_ventricle_centre((study.labels == Label.CAVITY) | myocardium_mask(study.labels))
+        left_ventricle = (study.labels == Label.CAVITY) | myocardium_mask(study.labels)
+        centre = left_ventricle_centre(left_ventricle)
         found = grey_range(study.image, centre, spacing)
         if found is None:
             raise StudyError(f"The image of '{study.name}' is empty; leave it out of the training data.")
@@ -87,7 +90,7 @@ class SegmenterView:
             nn.functional.one_hot(torch.from_numpy(classes), CLASSES).permute(3, 0, 1, 2).float(),
             remote_scale(study.image, study.labels),
             found,
-            heart_grid(centre, spacing, settings),
+            [heart_grid(own, spacing, settings) for own in slice_centres(left_ventricle, settings)],
         )
 
     def with_painted(self, units: torch.Tensor, paint: torch.Tensor, place: Place) -> torch.Tensor:
@@ -102,13 +105,14 @@ class SegmenterView:
         change = (self.range.normalised(grey) - self.range.normalised(before)) * paint
         back, inside = place.grid.put_back(change[None], (self.grey.shape[1], self.grey.shape[2]))
         order = neighbour_index(len(self.grey), place.z)
-        seen = self.heart.sample(self.near[order]).to(device)
+        heart = self.hearts[place.z]
+        seen = heart.sample(self.near[order]).to(device)
         own = torch.tensor([z == place.z for z in order], device=device)[:, None, None]
-        return seen + own * self.heart.sample(back * inside.to(device))
+        return seen + own * heart.sample(back * inside.to(device))
 
     def labels(self, z: int) -> torch.Tensor:
         """Return the labels that were asked for, ``(1, h, w)``, on the segmenter's grid."""
-        return self.heart.sample(self.one_hot[:, z]).argmax(0, keepdim=True)
+        return self.hearts[z].sample(self.one_hot[:, z]).argmax(0, keepdim=True)
 
 
 class Feedback:

@@ -32,7 +32,7 @@ from claimslicer.training.feedback import Feedback, judging
 from claimslicer.training.joint_config import JointConfig
 from claimslicer.training.online import OnlinePainter
 from claimslicer.training.samples import Sample, SyntheticSlice
-from claimslicer.training.segmentation import SegmentationTrainer, _prepare
+from claimslicer.training.segmentation import SegmentationTrainer, prepare_study
 from claimslicer.training.synthesis import SynthesisTrainer
 
 SHOWN_MM = 60.0
@@ -50,14 +50,14 @@ class OnlineSegmentation(SegmentationTrainer):
         self, painted: list[CachedStudy], step: int, rng: np.random.Generator, noise: torch.Generator
     ) -> torch.Tensor:
         """Return the loss of a batch, of which the configured share shows ``painted``."""
-        self._synthetic = [_prepare(study) for study in painted]
+        self._synthetic = [prepare_study(study, self.settings.labeller) for study in painted]
         self.config = dataclasses.replace(self.config, synthetic_share=self._share if painted else 0.0)
         return self.loss(step, rng, noise)
 
     @torch.no_grad()
     def find(self, model: nn.Module, study: CachedStudy) -> np.ndarray:
         """Return the labels ``(z, y, x)`` that ``model`` gives a study whose LV centre is known."""
-        return self._found(model, _prepare(study))
+        return self._found(model, prepare_study(study, self.settings.labeller))
 
 
 class JointTrainer:

@@ -1,4 +1,4 @@
-"""One process or many: devices, nodes and half precision by Lightning Fabric, where a run asks for them.
+"""One process or many: devices and nodes by Lightning Fabric, where a run asks for them.
 
 A step's batch is made of parts, each of ``batch_size``: a process takes ``accumulation`` of them one after
 the other, and there are ``devices × nodes`` processes. Every part draws from its own generators, so that the
@@ -32,12 +32,19 @@ def is_first_process() -> bool:
 
 
 class Alone:
-    """One process, in single precision: torch alone."""
+    """One process: torch alone."""
 
     rank, size = 0, 1
 
+    def __init__(self, accelerator: str, precision: str) -> None:
+        self._accelerator, self._half = accelerator, precision == "bf16"
+
     def set_up(self, module: nn.Module) -> nn.Module:
         """Return ``module`` made ready for training; its forward pass returns the loss."""
+        if self._half:
+            import torch
+
+            module.forward = torch.autocast(self._accelerator, torch.bfloat16)(module.forward)
         return module
 
     def exchanging(self, module: nn.Module, wanted: bool) -> AbstractContextManager[Any]:
@@ -66,15 +73,13 @@ class Together(Alone):
             from lightning_fabric.strategies import DDPStrategy
         except ImportError as error:
             raise ModelError(
-                "Several devices or half precision need Lightning Fabric: pip install 'claim-slicer[fabric]'."
+                "Several devices need Lightning Fabric: pip install 'claim-slicer[fabric]'."
             ) from error
-        # Not every step uses every network.
-        strategy = DDPStrategy(find_unused_parameters=True) if devices * nodes > 1 else "auto"
         self._fabric = Fabric(
             accelerator=accelerator,
             devices=devices,
             num_nodes=nodes,
-            strategy=strategy,
+            strategy=DDPStrategy(find_unused_parameters=True),  # not every step uses every network
             precision="bf16-mixed" if precision == "bf16" else "32-true",
         )
         self._fabric.launch()
@@ -86,8 +91,6 @@ class Together(Alone):
 
     def exchanging(self, module: nn.Module, wanted: bool) -> AbstractContextManager[Any]:
         """Return the context of a part: processes need exchange gradients after a step's last part only."""
-        if self.size == 1:
-            return nullcontext()
         return self._fabric.no_backward_sync(module, enabled=not wanted)  # type: ignore[arg-type]
 
     def backward(self, loss: torch.Tensor) -> None:
@@ -111,11 +114,11 @@ def launch(config: TrainingConfig) -> Alone:
 
     To be called before networks go to their device. Raises ModelError where a device or Fabric is missing.
     """
-    if config.devices * config.nodes == 1 and config.precision == "32":
-        return Alone()
     from claimslicer.devices import choose_device
 
     kind = choose_device(config.device).type
+    if config.devices * config.nodes == 1:
+        return Alone(kind, config.precision)
     _check_devices(kind, config.devices)
     return _launched(kind, config.devices, config.nodes, config.precision)
 

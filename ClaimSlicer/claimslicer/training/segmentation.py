@@ -15,15 +15,19 @@ from claimslicer.errors import ModelError, StudyError
 from claimslicer.events import SILENT, Events
 from claimslicer.labels import Label, infarct_mask, myocardium_mask
 from claimslicer.models.states import compact_state
-from claimslicer.patches import PatchGrid, neighbour_index, with_neighbours
+from claimslicer.patches import PatchGrid, neighbour_index
+from claimslicer.polar import PolarGrid
 from claimslicer.quantification.compare import dice
 from claimslicer.segmentation.losses import segmentation_loss
 from claimslicer.segmentation.model import load_segmenter
 from claimslicer.segmentation.network import Segmenter, SegmenterSettings, UNetSettings
 from claimslicer.segmentation.preprocessing import (
+    cut,
     heart_grid,
     left_ventricle_centre,
     normalise,
+    put_back,
+    slice_centres,
     whole_slice_grid,
 )
 from claimslicer.training.cache import CachedStudy, Cohort, read_cache
@@ -33,19 +37,22 @@ from claimslicer.training.perturb import draw_stretch, perturb_intensities
 from claimslicer.training.samples import LabelledSlice
 from claimslicer.training.shipping import ship, with_origins
 
+Grid = PatchGrid | PolarGrid
+
 LOCATOR_EVERY = 7
 """One step in seven trains the locator, the others the labeller."""
 
 
 @dataclass(frozen=True)
-class _Prepared:
-    """A study ready for cutting: normalised images, one-hot labels, where the LV is."""
+class PreparedStudy:
+    """A study ready for cutting: normalised images, one-hot labels, where the labeller looks."""
 
     study: CachedStudy
     near: torch.Tensor
     whole: torch.Tensor
     one_hot: torch.Tensor
     centre_yx: tuple[float, float]
+    slice_centres_yx: list[tuple[float, float]]
     infarct_slices: np.ndarray
 
     @property
@@ -53,7 +60,8 @@ class _Prepared:
         return self.study.spacing_zyx[1], self.study.spacing_zyx[2]
 
 
-def _prepare(study: CachedStudy) -> _Prepared:
+def prepare_study(study: CachedStudy, settings: UNetSettings) -> PreparedStudy:
+    """Prepare a labelled study for a labeller with ``settings``. Raises StudyError without LV."""
     left_ventricle = (study.labels == Label.CAVITY) | myocardium_mask(study.labels)
     if not left_ventricle.any():
         raise StudyError(
@@ -61,7 +69,7 @@ def _prepare(study: CachedStudy) -> _Prepared:
         )
     centre, spacing = left_ventricle_centre(left_ventricle), (study.spacing_zyx[1], study.spacing_zyx[2])
     classes = np.where(study.labels > Label.MVO, Label.BACKGROUND, study.labels)
-    return _Prepared(
+    return PreparedStudy(
         study,
         normalise(study.image, centre, spacing),
         normalise(study.image, None, spacing),
@@ -69,6 +77,7 @@ def _prepare(study: CachedStudy) -> _Prepared:
         .permute(3, 0, 1, 2)
         .float(),
         centre,
+        slice_centres(left_ventricle, settings),
         np.flatnonzero(infarct_mask(study.labels).any((1, 2))),
     )
 
@@ -111,10 +120,12 @@ class SegmentationTrainer:
         self.model: nn.Module = Segmenter(self.settings).to(self.device)
         if config.initial_weights:
             begin_from(self.model, config.initial_weights, self.settings, config.seed)
-        training = [_prepare(study) for study in cohort.part("training")]
+        training = [prepare_study(study, self.settings.labeller) for study in cohort.part("training")]
         self._real = [item for item in training if not item.study.synthetic]
         self._synthetic = [item for item in training if item.study.synthetic]
-        self._validation = [_prepare(study) for study in cohort.part("validation")]
+        self._validation = [
+            prepare_study(study, self.settings.labeller) for study in cohort.part("validation")
+        ]
         for studies, share in (
             (self._synthetic, config.synthetic_share),
             (self._real, 1 - config.synthetic_share),
@@ -161,19 +172,20 @@ class SegmentationTrainer:
             index = int(rng.integers(len(item.near)))
         settings: UNetSettings = getattr(self.settings, part)
         image = item.whole if part == "locator" else item.near
-        grid = self._augmented(_grid(part, item, settings), rng, part)
+        grid = self._augmented(_grid(part, item, settings, index), rng, part)
         order = neighbour_index(len(image), index)[:: rng.choice((1, -1))]  # either end may come first
         target = grid.sample(item.one_hot[:, index]).argmax(0)
         return grid.sample(image[order]), (target > 0).long() if part == "locator" else target
 
-    def _augmented(self, grid: PatchGrid, rng: np.random.Generator, part: str) -> PatchGrid:
+    def _augmented(self, grid: Grid, rng: np.random.Generator, part: str) -> Grid:
         jitter_mm = 40.0 if part == "locator" else self.config.centre_jitter_mm
         shift = rng.uniform(-jitter_mm, jitter_mm, 2) / np.asarray(grid.spacing_yx)
         settings: UNetSettings = getattr(self.settings, part)
+        if isinstance(grid, PatchGrid):  # that of whole slices is as large as they are
+            grid = dataclasses.replace(grid, size=settings.patch_shape)
         return dataclasses.replace(
             grid,
             centre_yx=(grid.centre_yx[0] + shift[0], grid.centre_yx[1] + shift[1]),
-            size=(settings.patch_size,) * 2,
             rotation=float(rng.uniform(-np.pi, np.pi) if rng.random() < 0.5 else rng.normal(0, 0.2)),
             flip=bool(rng.random() < 0.5),
             stretch=draw_stretch(rng, self.config.augmentation),
@@ -202,13 +214,12 @@ class SegmentationTrainer:
         means = {region: np.mean([own[region] for own in scores if region in own]) for region in regions}
         return {f"dice_{region}": round(float(mean), 4) for region, mean in means.items()}
 
-    def _found(self, model: nn.Module, item: _Prepared) -> np.ndarray:
+    def _found(self, model: nn.Module, item: PreparedStudy) -> np.ndarray:
         """Return the labels ``(z, y, x)`` that the labeller of ``model`` gives a study."""
-        grid = _grid("labeller", item, self.settings.labeller)
-        stack = with_neighbours(grid.sample(item.near)).to(self.device)
-        logits = _network(model, "labeller")(stack)
-        back, inside = grid.put_back(torch.softmax(logits, 1).flatten(0, 1).cpu(), item.study.image.shape[1:])
-        return back.unflatten(0, (-1, 5)).argmax(1).numpy() * inside.numpy()
+        settings = self.settings.labeller
+        grids = [heart_grid(centre, item.spacing_yx, settings) for centre in item.slice_centres_yx]
+        logits = _network(model, "labeller")(cut(item.near, grids).to(self.device))
+        return put_back(torch.softmax(logits, 1).cpu(), grids, item.study.image.shape[1:]).argmax(0)
 
     @torch.no_grad()
     def sample(self, model: nn.Module) -> LabelledSlice:
@@ -231,7 +242,7 @@ def _network(model: nn.Module, part: str) -> nn.Module:
     return model.locator if part == "locator" else model.labellers[0]
 
 
-def _grid(part: str, item: _Prepared, settings: UNetSettings) -> PatchGrid:
+def _grid(part: str, item: PreparedStudy, settings: UNetSettings, z: int) -> Grid:
     if part == "locator":
         return whole_slice_grid(item.study.image.shape[1:], item.spacing_yx, settings)
-    return heart_grid(item.centre_yx, item.spacing_yx, settings)
+    return heart_grid(item.slice_centres_yx[z], item.spacing_yx, settings)

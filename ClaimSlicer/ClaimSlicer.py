@@ -136,9 +136,7 @@ class ClaimSlicerWidget(Panel):
         """Make the contents of the box Training; a network that is taken in from there is listed at once."""
         from ClaimSlicerLib.training import TrainingBox
 
-        return TrainingBox(
-            layout, lambda _kind, name: self.networks.contents and self.networks.contents.fill(name)
-        )
+        return TrainingBox(layout, lambda name: self.networks.contents and self.networks.contents.fill(name))
 
     def make_doctor(self, layout):
         """Make the contents of the box Installation."""

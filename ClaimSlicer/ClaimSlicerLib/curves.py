@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 import qt
 from claimslicer.figures.curves import COLOURS, Chart, Line, Series, chart
-from claimslicer.training.history import History
+from claimslicer.training.history import History, smoothed
 from slicer.i18n import tr as _
 
 LEFT, RIGHT, TITLE, AXIS, GAP = 42.0, 8.0, 18.0, 18.0, 8.0
 """Room in pixels: beside the axes for numbers, above them for the title, below for steps, between charts."""
+CHART_HEIGHT = 132
+"""At least, with its texts."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """What one chart shows."""
+
+    title: str
+    series: list[Series]
+    from_zero: bool = False
+
+    @property
+    def title_rows(self) -> int:
+        """Rows above the axes: several names stand in one of their own."""
+        return 2 if sum(not one.faint for one in self.series) > 1 else 1
 
 
 class CurvesWidget(qt.QWidget):
-    """The loss above, the validation figures below, over the steps of the whole run."""
+    """The losses above, the validation figures below, over the steps of the whole run."""
 
     def __init__(self, parent=None) -> None:
         qt.QWidget.__init__(self, *(() if parent is None else (parent,)))
         self.minimumWidth = 220
-        self.minimumHeight = 265
         self.accessibleName = _("Curves of the training")
         self.charts: tuple[Chart, ...] = ()
         self._history: History | None = None
@@ -28,6 +44,7 @@ class CurvesWidget(qt.QWidget):
     def setHistory(self, history: History | None) -> None:  # noqa: N802
         """Show ``history`` as it is now; None shows nothing."""
         self._history = history
+        self.minimumHeight = CHART_HEIGHT * (0 if history is None else len(plots(history)))
         self._lay_out()
 
     def resizeEvent(self, _event) -> None:  # noqa: N802
@@ -35,31 +52,24 @@ class CurvesWidget(qt.QWidget):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        history = self._history
+        wanted = [] if self._history is None else plots(self._history)
+        titles = sum(TITLE * plot.title_rows for plot in wanted)
         width = self.width - LEFT - RIGHT
-        height = (self.height - 3 * TITLE - 2 * AXIS - GAP) / 2
-        self.charts = ()
-        if history is not None and width > 40 and height > 20:
-            loss = [
-                Series("", history.loss, COLOURS[0], faint=True),
-                Series(_("training"), history.smooth_loss(), COLOURS[0]),
-            ]
-            names = sorted(history.validation)
-            found = [
-                Series(figure_name(name), history.validation[name], colour)
-                for name, colour in zip(names, (COLOURS[1], COLOURS[2], COLOURS[3], COLOURS[0]), strict=False)
-            ]
-            dice = any(name.startswith("dice_") for name in names)
-            title = _("Dice on the patients held back") if dice else _("Loss on the patients held back")
-            lower = TITLE + height + AXIS + GAP + 2 * TITLE
-            self.charts = (
-                chart(_("Loss"), loss, (LEFT, TITLE, width, height), history.steps),
-                chart(title, found, (LEFT, lower, width, height), history.steps, from_zero=dice),
+        height = (self.height - titles - GAP * (len(wanted) - 1)) / max(len(wanted), 1) - AXIS
+        charts, bottom = [], -GAP
+        for plot in wanted if width > 40 and height > 20 else []:
+            top = bottom + GAP + TITLE * plot.title_rows
+            box, history = (LEFT, top, width, height), self._history
+            marks = [step for step in history.begins.values() if step]
+            charts.append(
+                chart(plot.title, plot.series, box, history.steps, from_zero=plot.from_zero, marks=marks)
             )
+            bottom = top + height + AXIS
+        self.charts = tuple(charts)
         self.update()
 
     def paintEvent(self, _event) -> None:  # noqa: N802
-        """Draw both charts in the colours of the application's theme."""
+        """Draw the charts in the colours of the application's theme."""
         painter = qt.QPainter(self)
         painter.setRenderHint(qt.QPainter.Antialiasing, True)
         font = qt.QFont(self.font)
@@ -71,15 +81,56 @@ class CurvesWidget(qt.QWidget):
         painter.end()
 
 
+def plots(history: History) -> list[Plot]:
+    """Return what the charts of a training show, from top to bottom."""
+    dice = {name: curve for name, curve in history.validation.items() if name.startswith("dice_")}
+    held_back = history.validation.get("loss", [])
+    dices = Plot(
+        _("Dice on the patients held back"),
+        [
+            Series(figure_name(name), dice[name], colour)
+            for name, colour in zip(sorted(dice), (*COLOURS[1:], COLOURS[0]), strict=False)
+        ],
+        from_zero=True,
+    )
+    if history.joint_stage:
+        parts = [
+            Series(figure_name(name), smoothed(history.losses.get(name, [])), colour)
+            for name, colour in zip(("segmentation", "diffusion", "feedback"), COLOURS, strict=False)
+        ]
+        painted = [Series("", held_back, COLOURS[1])]
+        return [
+            Plot(_("Losses"), parts),
+            dices,
+            Plot(_("Generator's loss on the patients held back"), painted),
+        ]
+    loss = [
+        Series("", history.loss, COLOURS[0], faint=True),
+        Series(_("training"), smoothed(history.loss), COLOURS[0]),
+    ]
+    lost = Plot(_("Loss on the patients held back"), [Series("", held_back, COLOURS[1])])
+    return [Plot(_("Loss"), loss), dices if dice else lost]
+
+
 def figure_name(name: str) -> str:
-    """Return what people call a validation figure; the infarct includes MVO, MI doesn't."""
-    known = {"dice_myocardium": _("myocardium"), "dice_infarct": _("infarct"), "dice_scar": _("MI")}
+    """Return what people call a figure; the infarct includes MVO, MI doesn't."""
+    known = {
+        "dice_myocardium": _("myocardium"),
+        "dice_infarct": _("infarct"),
+        "dice_scar": _("MI"),
+        "segmentation": _("segmenter"),
+        "diffusion": _("generator"),
+        "feedback": _("feedback"),
+    }
     return known.get(name, name)
 
 
 def _draw(painter: qt.QPainter, one: Chart, ink: qt.QColor) -> None:
     faint = _with_alpha(ink, 45)
     right, bottom = one.left + one.width, one.top + one.height
+    painter.setPen(qt.QPen(qt.QBrush(_with_alpha(ink, 110)), 1.0, qt.Qt.DotLine))
+    for x in one.marks:
+        painter.drawLine(qt.QPointF(x, one.top), qt.QPointF(x, bottom))
     for y, text in one.y_ticks:
         painter.setPen(qt.QPen(qt.QBrush(faint), 1.0))
         painter.drawLine(qt.QPointF(one.left, y), qt.QPointF(right, y))
@@ -124,10 +175,12 @@ def _draw_line(painter: qt.QPainter, line: Line) -> None:
 
 
 def _draw_legend(painter: qt.QPainter, one: Chart, ink: qt.QColor) -> None:
-    """Write names and last values: one beside the title, more in a row of their own from the left."""
+    """Write names and last values: one beside the title, more in a row of their own."""
     metrics = painter.fontMetrics()
     widths = [metrics.horizontalAdvance(f"{name} {value}") + 2.0 for name, value, _colour in one.legend]
-    x = one.left if len(widths) > 1 else one.left + one.width - sum(widths) - 15.0
+    x = one.left + one.width - sum(widths) - 25.0 * len(widths) + 10.0
+    if len(widths) > 1:
+        x = max(0.0, min(one.left, x))
     for (name, value, colour), width in zip(one.legend, widths, strict=True):
         painter.setPen(qt.QPen(qt.QBrush(qt.QColor(colour)), 2.0))
         y = one.top - TITLE + 8

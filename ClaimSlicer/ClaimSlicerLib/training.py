@@ -44,10 +44,10 @@ def default_runs_folder() -> str:
 class TrainingBox:
     """Puts its widgets into ``parent_layout``. What was chosen last is kept in the user's settings.
 
-    ``on_model(kind, name)`` is called when the user has taken a finished model in.
+    ``on_model(name)`` is called when the user has taken a finished model in.
     """
 
-    def __init__(self, parent_layout, on_model=lambda kind, name: None) -> None:
+    def __init__(self, parent_layout, on_model=lambda name: None) -> None:
         top = slicer.util.loadUI(str(Path(__file__).parent.parent / "Resources" / "UI" / "Training.ui"))
         parent_layout.addWidget(top)
         self.top = top

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import qt
 import slicer
-from claimslicer.training.history import History
+from claimslicer.training.history import STAGES, History
 from claimslicer.training.needs import span_text
 from claimslicer.training.runs import Run, State, find_runs
 from slicer.i18n import tr as _
@@ -63,6 +63,7 @@ class RunsView:
         ui.pauseButton.clicked.connect(self.pause)
         ui.resumeButton.clicked.connect(self.resume)
         ui.useButton.clicked.connect(self.use)
+        ui.reportButton.clicked.connect(self.open_report)
         ui.folderButton.clicked.connect(self.open_folder)
         ui.logCheck.toggled.connect(self._show_log)
         ui.sampleSlider.valueChanged.connect(self._show_sample)
@@ -189,12 +190,14 @@ class RunsView:
         ui, history, state = self.ui, self.history, self._states[self.run.name]
         ui.curvesPlace.visible = history.steps > 0
         reading = state == "running" and history.stage == "reading"
-        ui.runProgress.format = _("Reading studies, {percent}").format(percent="%p %") if reading else "%p %"
+        work = _("Reading studies") if reading else _(STAGES.get(history.joint_stage, ""))
+        ui.runProgress.format = f"{work}, %p %" if work and state != "finished" else "%p %"
         ui.runProgress.value = round(100 * (1.0 if state == "finished" else history.fraction))
         ui.pauseButton.enabled = state == "running"
         ui.resumeButton.enabled = state in ("waiting", "paused", "failed")
         ui.resumeButton.text = _("Start") if state == "waiting" else _("Resume")
         ui.useButton.enabled = state == "finished"
+        ui.reportButton.visible = state == "finished" and self.run.report.exists()
         ui.runLabel.text = self._standing(state)
         ui.runLabel.styleSheet = f"color: {FAILED}" if state == "failed" else ""
         if state != self._shown_state:
@@ -213,11 +216,14 @@ class RunsView:
                 history.message or _("Starting…") if state in ("running", "stopping") else _("No steps yet")
             )
         if state == "finished":
-            return _("{steps} steps on {device}. The model is ready.").format(**vars(history))
+            ready = _("Both models are ready.") if history.joint_stage else _("The model is ready.")
+            return _("{steps} steps on {device}. {ready}").format(ready=ready, **vars(history))
         text = _("Step {step} of {steps} on {device}").format(**vars(history))
         left = history.seconds_left()
         if state == "running" and left is not None:
-            text += _(", {time} to go").format(time=span_text(left, 1.25 * left))
+            span = span_text(left, 1.25 * left)
+            last = history.stage_ends == history.steps
+            text += (_(", {time} to go") if last else _(", {time} to go in this stage")).format(time=span)
         return text + (f". {history.note}" if history.note else "")
 
     def _show_samples(self) -> None:
@@ -242,7 +248,7 @@ class RunsView:
             return
         step = steps[min(self.ui.sampleSlider.value, len(steps) - 1)]
         self.ui.sampleLabel.text = _("Step {step}").format(step=step)
-        self.picture.setFile(self.run.folder / "samples" / self.history.samples[step])
+        self.picture.setFile(self.run.folder / self.history.samples[step])
 
     def _show_log(self, wanted: bool) -> None:
         self.ui.logText.visible = wanted
@@ -273,9 +279,13 @@ class RunsView:
     def use(self, *_args) -> None:
         """Take the finished model in, and tell whoever wants to choose it."""
         with slicer.util.tryWithErrorDisplay(_("The model could not be taken in.")):
-            model = self.run.take_model_in()
-            self.ui.runLabel.text = _("'{name}' is among your models.").format(name=model.name)
-            self.on_model(self.run.info["kind"], model.name)
+            name = self.run.take_models_in()[0].name
+            self.ui.runLabel.text = _("'{name}' is among your models.").format(name=name)
+            self.on_model(name)
+
+    def open_report(self, *_args) -> None:
+        """Show the page that the run ended with, in the browser."""
+        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(self.run.report)))
 
     def open_folder(self, *_args) -> None:
         """Show the files in the system's own way."""

@@ -19,11 +19,18 @@ BOX = (40.0, 20.0, 300.0, 100.0)
 
 def test_points_lie_where_the_axes_say():
     series = Series("loss", [(0, 2.0), (500, 1.0), (1000, 0.0)], "#0072B2")
-    drawn = chart("Loss", [series], BOX, 1000)
+    drawn = chart("Loss", [series], BOX, 1000, marks=(500,))
     assert drawn.lines[0].points == ((40.0, 20.0), (190.0, 70.0), (340.0, 120.0))
     assert (70.0, "1") in drawn.y_ticks
     assert (190.0, "500") in drawn.x_ticks
     assert drawn.legend == (("loss", "0", "#0072B2"),)
+    assert drawn.marks == (190.0,)
+
+
+def test_no_line_passes_over_a_stage_without_points():
+    series = Series("loss", [(5, 2.0), (10, 1.0), (30, 2.0), (31, 1.0)], "#0072B2")
+    assert [len(line.points) for line in chart("Loss", [series], BOX, 40, marks=(10, 29)).lines] == [2, 2]
+    assert [len(line.points) for line in chart("Loss", [series], BOX, 40, marks=(10, 30)).lines] == [4]
 
 
 def test_all_lines_and_ticks_stay_in_the_box():

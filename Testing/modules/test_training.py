@@ -13,13 +13,38 @@ from claimslicer.errors import OutputError
 from claimslicer.models.registry import list_models
 from claimslicer.training import kinds
 from claimslicer.training.history import History
+from claimslicer.training.needs import Needs
 from claimslicer.training.runs import Run, prepare_run
 from claimslicer.training.samples import LabelledSlice, write_sample
 from PySide6 import QtCore, QtWidgets
 from PySide6.QtTest import QTest
 from training_cohort import write_cohort
 
+JOINT = """pretrain_segmenter_steps: 2
+generator_steps: 100
+joint_steps: 2
+synthetic_studies: 1
+num_inference_steps: 1
+segmentation: {batch_size: 2, validate_every: 2}
+synthesis: {batch_size: 2, validate_every: 50, context_widths: [4, 8], widths: [4, 8]}
+"""
 TINY = "# Tiny.\nbatch_size: 2\nwarmup_steps: 2\ncheckpoint_every: 5\nvalidate_every: 20\nthreads: 1\n"
+
+NEEDS = Needs(
+    training="joint",
+    studies={"training": 2, "validation": 1, "test": 1},
+    with_infarct={"training": 1, "validation": 1},
+    steps=104,
+    device="cpu",
+    seconds_per_step=(0.1, 0.2),
+    seconds=(6.4, 16.0),
+    memory=1,
+    memory_free=2,
+    device_memory=0,
+    device_memory_free=0,
+    disk=1,
+    disk_free=2,
+)
 
 
 def wait(condition, seconds: float = 120.0) -> None:
@@ -54,7 +79,8 @@ def runs_folder(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(kinds, "PRESET_FOLDER", tmp_path)
     for kind in kinds.TRAINABLE:
         for preset, steps in zip(kinds.PRESETS, (60, 120, 10_000), strict=True):
-            (tmp_path / f"{kind}-{preset}.yaml").write_text(f"{TINY}steps: {steps}\n", encoding="utf-8")
+            more = JOINT if kind == "joint" else f"steps: {steps}\n"
+            (tmp_path / f"{kind}-{preset}.yaml").write_text(TINY + more, encoding="utf-8")
     return tmp_path / "runs"
 
 
@@ -67,7 +93,7 @@ def open_box(scene, runs_folder):
     slicer.app.userSettings().setValue("CLAIM/Training/Runs", str(runs_folder))
     boxes = []
 
-    def open_(on_model=lambda kind, name: None) -> TrainingBox:
+    def open_(on_model=lambda name: None) -> TrainingBox:
         top = QtWidgets.QWidget()
         boxes.append(TrainingBox(QtWidgets.QVBoxLayout(top), on_model))
         top.resize(380, 1100)
@@ -122,7 +148,7 @@ def test_check_start_close_find_again_pause_resume_and_use(open_box, cohort, run
     assert not box.runs._timer.active
     box.window.hide()
 
-    again = open_box(lambda *model: taken.append(model))
+    again = open_box(taken.append)
     assert again.runs.run.name == "mine"
     assert again.ui.pauseButton.enabled
     assert again.ui.dataEdit.text == str(cohort)
@@ -137,8 +163,48 @@ def test_check_start_close_find_again_pause_resume_and_use(open_box, cohort, run
     assert again.ui.runProgress.value == 100
     assert sorted(again.runs.history.samples) == [20, 40, 60]
     click(again.ui.useButton)
-    assert taken == [("synthesis", "mine")]
+    assert taken == ["mine"]
     assert [model.name for model in list_models() if not model.shipped] == ["mine"]
+    assert dialogs.errors() == []
+
+
+def test_joint_training_shows_its_stages_and_gives_both_panels_a_model(
+    open_box, cohort, runs_folder, dialogs, monkeypatch
+):
+    import qt
+    from ClaimSlicerLib.choices import model_options
+
+    box = open_box()
+    type_into(box.ui.dataEdit, str(cohort))
+    box.ui.kindBox.setFocus()
+    QTest.keyClick(box.ui.kindBox, QtCore.Qt.Key.Key_End)
+    box._checked = box.choices()  # as the worker's answer would be taken in, whose own test is the library's
+    box._measured(NEEDS.to_dict())
+    box._update()
+    assert "for 104 steps on cpu" in box.ui.needsLabel.text
+    type_into(box.ui.nameEdit, "mine")
+    click(box.ui.startButton)
+    history = lambda: box.runs.history  # noqa: E731
+    wait(lambda: history().joint_stage == "generator" and history().step > 2)
+    assert box.ui.runProgress.format == "Generator alone, %p %"
+    assert box.ui.runProgress.value == round(100 * history().step / 104)
+    assert "in this stage" in box.ui.runLabel.text
+    assert not box.ui.reportButton.visible
+    wait(lambda: box.ui.useButton.enabled)
+    assert box.ui.runLabel.text == "104 steps on cpu. Both models are ready."
+    assert box.ui.runProgress.value == 100
+    losses, dice, held_back = box.runs.curves.charts
+    assert [name for name, *_ in losses.legend] == ["segmenter", "generator", "feedback"]
+    assert len(losses.marks) == 2
+    assert [name for name, *_ in dice.legend] == ["infarct", "myocardium", "MI"]
+    assert held_back.lines[0].points
+    opened = []
+    monkeypatch.setattr(qt.QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()))
+    click(box.ui.reportButton)
+    assert opened == [str(runs_folder / "mine" / "report" / "report.html")]
+    click(box.ui.useButton)
+    for kind in ("synthesis", "segmentation"):
+        assert "mine" in [name for name, *_ in model_options(kind)]
     assert dialogs.errors() == []
 
 

@@ -35,7 +35,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """In pixels: the axes' box, ticks (position, text), lines, and the legend (name, last value, colour)."""
+    """In pixels: the axes' box, ticks (position, text), lines, and the legend (name, last value, colour).
+
+    ``marks`` are where upright lines stand.
+    """
 
     title: str
     left: float
@@ -46,6 +49,7 @@ class Chart:
     y_ticks: tuple[tuple[float, str], ...]
     lines: tuple[Line, ...]
     legend: tuple[tuple[str, str, str], ...]
+    marks: tuple[float, ...] = ()
 
 
 def chart(
@@ -55,8 +59,11 @@ def chart(
     steps: int,
     *,
     from_zero: bool = False,
+    marks: Sequence[int] = (),
 ) -> Chart:
     """Lay ``series`` out in ``box`` (left, top, width, height) with an x axis from 0 to ``steps``.
+
+    Upright lines stand at the steps ``marks``; no curve is drawn across all that lies between two of them.
 
     The y axis takes in all points, and 0 where ``from_zero``. Without any points the axes stay empty.
     """
@@ -72,8 +79,9 @@ def chart(
         return left + width * step / last, top + height * (1 - rise)
 
     lines = tuple(
-        Line(tuple(at(*point) for point in thinned(one.points, int(width))), one.colour, one.faint)
+        Line(tuple(at(*point) for point in thinned(part, int(width))), one.colour, one.faint)
         for one in series
+        for part in _parts(one.points, marks)
     )
     x_values = round_ticks(0, last, max(2, int(width // 70)))
     return Chart(
@@ -91,7 +99,18 @@ def chart(
             for one in series
             if one.points and not one.faint
         ),
+        tuple(at(step, bottom_value)[0] for step in marks),
     )
+
+
+def _parts(points: Sequence[tuple[int, float]], marks: Sequence[int]) -> list[list[tuple[int, float]]]:
+    """Split ``points`` where two marks lie between one and the next."""
+    parts: list[list[tuple[int, float]]] = [[]]
+    for point in points:
+        if parts[-1] and sum(parts[-1][-1][0] <= mark < point[0] for mark in marks) > 1:
+            parts.append([])
+        parts[-1].append(point)
+    return parts
 
 
 def round_ticks(low: float, high: float, count: int) -> list[float]:

@@ -9,7 +9,7 @@ from claimslicer.errors import SpecificationError
 from claimslicer.events import SILENT, Events
 from claimslicer.experiments.arms import Arm
 from claimslicer.experiments.config import ExperimentConfig
-from claimslicer.experiments.jobs import claim_folder
+from claimslicer.experiments.jobs import SETTINGS_FILE, claim_folder
 from claimslicer.experiments.patients import HELD_BACK, Fold, Patient, Subjects, find_subjects
 from claimslicer.experiments.scores import THRESHOLDS, ScoreBook, TestHeart
 from claimslicer.experiments.train import FoldTraining
@@ -27,9 +27,9 @@ def run_experiment(
     """Do what is missing of an experiment in ``config.out``, and return its patients and scores.
 
     A round is one seed of all rows on one fold; the first seed of every fold comes first, and ``after_round``
-    is called after each. Raises SpecificationError where the folder holds another experiment or a patient
-    would be on both sides, OutputError when another process works there, StudyError and ModelError where
-    studies or weights can't be used.
+    is called after each in which anything was done. Raises SpecificationError where the folder holds another
+    experiment or a patient would be on both sides, OutputError when another process works there, StudyError
+    and ModelError where studies or weights can't be used.
     """
     subjects = find_subjects(config, events)
     _check_generator(config, subjects)
@@ -45,7 +45,12 @@ def run_experiment(
 
 
 def read_scores(config: ExperimentConfig, events: Events = SILENT) -> tuple[Subjects, ScoreBook]:
-    """Return the patients of an experiment and the scores that it has so far."""
+    """Return the patients of an experiment and the scores that it has so far.
+
+    Raises SpecificationError where none has been begun.
+    """
+    if not (config.out / SETTINGS_FILE).exists():
+        raise SpecificationError(f"There is no experiment in '{config.out}' yet: begin it without --report.")
     return find_subjects(config, events), ScoreBook(config.out)
 
 
@@ -64,19 +69,21 @@ class _Run:
         for seed in range(config.seeds):
             for fold in folds:
                 training = FoldTraining(config, fold, self._events)
+                new = 0
                 for arm in config.arms:
-                    self._events.progress(
-                        "experiment", self._done / total, f"{fold.name}, {arm.name}, seed {seed}"
-                    )
-                    weights = training.segmenter(arm, seed)
-                    self._score(fold, arm, seed, weights)
+                    told = f"{fold.name}, {arm.name}, seed {seed}"
+                    self._events.progress("experiment", self._done / total, told)
+                    new += self._score(fold, arm, seed, training.segmenter(arm, seed))
                     self._done += 1
-                after_round(self._subjects, self._book)
+                if new:
+                    after_round(self._subjects, self._book)
         for fold in folds:
             FoldTraining(config, fold, self._events).remove_row_caches()
         self._events.progress("experiment", 1.0, "done")
 
-    def _score(self, fold: Fold, arm: Arm, seed: int, weights: Path) -> None:
+    def _score(self, fold: Fold, arm: Arm, seed: int, weights: Path) -> int:
+        """Score a segmenter on whom it hasn't been yet, and return how many they were."""
+        new = 0
         model = resolve(weights, "segmentation").card.sha256
         for test, patients in self._subjects.sets_of(fold).items():
             for number, patient in enumerate(patients):
@@ -87,7 +94,10 @@ class _Run:
                 heart = self._heart(patient)
                 found = heart.segmented(weights, self._config.device)
                 self._book.add(heart.score(found, seed=seed, **told))
-        self._events.emit("scored", fold=fold.name, arm=arm.name, seed=seed)
+                new += 1
+        if new:
+            self._events.emit("scored", fold=fold.name, arm=arm.name, seed=seed)
+        return new
 
     def _score_thresholds(self) -> None:
         sets = [

@@ -19,6 +19,7 @@ from claimslicer.models.registry import resolve, verify
 from claimslicer.segmentation import segment
 from claimslicer.segmentation.model import load_segmenter
 from claimslicer.segmentation.nnunet.labels import internal_labels
+from claimslicer.segmentation.rules import clean_labels
 from claimslicer.studies import read_study, write_volume
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 from claimslicer.training.ensemble import combine_segmenters
@@ -143,6 +144,20 @@ def test_a_model_folder_labels_as_nnunets_own_command_does(bench):
     assert result.probabilities.argmax(0).astype(np.uint8).tolist() == result.labels.tolist()
     assert 0 <= result.uncertainty.min() < result.uncertainty.max() <= 1
     assert result.recipe["weights"]["name"] == bench.model.name
+
+
+def test_rules_clean_its_labels_where_asked(bench, tmp_path):
+    study = read_study(bench.unseen)
+    raw = segment(study, model=bench.model, device="cpu", clean=False)
+    np.testing.assert_array_equal(raw.labels, segment(study, model=bench.model, device="cpu").labels)
+    cleaned = clean_labels(raw.labels, raw.probabilities[Label.INFARCT :].sum(0), study.geometry)
+    assert (cleaned != raw.labels).any()  # two steps teach no anatomy
+    out = tmp_path / "labels.nii.gz"
+    done = run_apart(
+        "segment", bench.unseen, "--model", bench.model, "--device", "cpu", "--clean", "--out", out
+    )
+    assert done.code == 0, done.err
+    np.testing.assert_array_equal(read_study(bench.unseen, out).labels, cleaned)
 
 
 def test_the_command_writes_labels_and_uncertainty(bench, tmp_path):

@@ -1,16 +1,26 @@
 """Segmentation with the shipped weights: on the phantom, and on untouched studies where they are there."""
 
 import dataclasses
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from claimslicer.errors import StudyError
+from claimslicer.errors import ModelError, StudyError
 from claimslicer.labels import Label, infarct_mask, myocardium_mask
-from claimslicer.segmentation import segment
-from claimslicer.segmentation.predict import _turn, clean_labels
+from claimslicer.models.registry import resolve
+from claimslicer.outputs import write_text
+from claimslicer.quantification import Scaling
+from claimslicer.segmentation import predict, segment
+from claimslicer.segmentation.model import load_segmenter
+from claimslicer.segmentation.rules import clean_labels
 from claimslicer.studies import Geometry, Study, read_study
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
+from claimslicer.training.cache import CachedStudy, write_cache
+from claimslicer.training.calibrate import calibrate_segmenter
+from claimslicer.training.ensemble import combine_segmenters
+from cli_runner import run_here
 
 
 def dice(a: np.ndarray, b: np.ndarray) -> float:
@@ -20,6 +30,19 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
 @pytest.fixture(scope="module")
 def scarred() -> Study:
     return make_phantom(PhantomSettings(seed=2, n_slices=6, scar=PhantomScar(volume_ml=15.0))).study
+
+
+@pytest.fixture(scope="module")
+def said(scarred) -> predict.Prediction:
+    """What the shipped networks say of that heart."""
+    return predict.predict(scarred, load_segmenter(None, "cpu"))
+
+
+@pytest.fixture
+def asked_once(monkeypatch, said) -> None:
+    """Let networks say again what they said; only the scaling is that of the model asked for."""
+    again = lambda study, segmenter, events=None: dataclasses.replace(said, scaling=segmenter.scaling)  # noqa: E731
+    monkeypatch.setattr(predict, "predict", again)
 
 
 def test_the_left_ventricle_of_the_phantom_is_found(scarred):
@@ -45,25 +68,115 @@ def test_noise_without_a_heart_is_refused():
             segment(Study("noise", image, Geometry(image.shape, (1.5, 1.5, 10))))
 
 
-@pytest.mark.parametrize("number", range(8))
-def test_turned_views_are_turned_back(number):
+@pytest.mark.parametrize("view", sorted({*predict.VIEWS_SQUARE, *predict.VIEWS_POLAR}, key=str))
+def test_turned_views_are_turned_back(view):
     stack = torch.randn(2, 3, 6, 6)
-    assert torch.equal(_turn(_turn(stack, number), number, back=True), stack)
+    seen = view.of(stack).flip(1) if view.reversed else view.of(stack)
+    assert torch.equal(view.back(seen), stack)
 
 
-def test_small_and_unsure_islands_go_and_the_largest_heart_stays():
-    labels = np.zeros((3, 40, 40), np.uint8)
-    labels[:, 5:25, 5:25] = Label.MYOCARDIUM
-    labels[:, 10:20, 10:20] = Label.CAVITY
-    labels[0, 12, 6] = Label.INFARCT
-    labels[:, 21:24, 8:20] = Label.INFARCT
-    labels[0, 35:37, 35:37] = Label.MYOCARDIUM
-    labels[1:, 7:10, 8:22] = Label.INFARCT
-    probability = np.where(np.arange(40)[:, None] < 15, 0.55, 0.9) * np.ones(labels.shape)
-    cleaned = clean_labels(labels, probability, Geometry(labels.shape, (1.5, 1.5, 10)))
-    assert not cleaned[0, 30:, 30:].any()
-    assert (cleaned[0, 12, 6], cleaned[1, 8, 10]) == (Label.MYOCARDIUM, Label.MYOCARDIUM)  # small, unsure
-    np.testing.assert_array_equal(infarct_mask(cleaned)[:, 20:], infarct_mask(labels)[:, 20:])
+def with_calibration(folder: Path, calibration: dict) -> Path:
+    """Return a copy of the shipped segmenter with that on its card."""
+    shipped = resolve(None, "segmentation")
+    folder.mkdir(exist_ok=True)
+    shutil.copyfile(shipped.weights, folder / "segmentation.safetensors")
+    card = dataclasses.replace(shipped.card, calibration=calibration)
+    write_text(folder / "segmentation.json", card.to_json())
+    return folder
+
+
+@pytest.mark.usefixtures("asked_once")
+def test_a_calibration_scales_probabilities_and_leaves_the_labels(scarred, said, tmp_path):
+    plain = segment(scarred, model=with_calibration(tmp_path, {}))
+    scaling = Scaling(1.5, (0.0, -0.2, -0.3, -1.0, -1.5))
+    model = with_calibration(tmp_path, dataclasses.asdict(scaling))  # the same weights, which are kept
+    found = segment(scarred, model=model)
+    np.testing.assert_array_equal(found.labels, plain.labels)
+    np.testing.assert_array_equal(found.probabilities, scaling.apply(said.probabilities))
+    assert (found.probabilities.argmax(0) != plain.probabilities.argmax(0)).any()
+    p = found.probabilities
+    entropy = -(p * np.log(np.maximum(p, 1e-8))).sum(0) / np.log(5)
+    np.testing.assert_allclose(found.uncertainty, np.minimum(entropy, 1), atol=1e-5)
+    assert found.recipe["settings"]["scaling"] == {"temperature": 1.5, "biases": list(scaling.biases)}
+    assert plain.recipe["settings"]["scaling"] is None
+
+
+def test_what_is_too_vague_is_refused_however_sure_a_calibration_makes(scarred, said, tmp_path, monkeypatch):
+    vague = Scaling(4.0).apply(said.probabilities)
+    monkeypatch.setattr(
+        predict,
+        "predict",
+        lambda study, segmenter, events: dataclasses.replace(
+            said, probabilities=vague, scaling=segmenter.scaling
+        ),
+    )
+    model = with_calibration(tmp_path, {"temperature": 0.05, "biases": [0.0] * 5})
+    with pytest.raises(StudyError, match="left ventricle"):
+        segment(scarred, model=model)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"temperature": 1.0},
+        {"temperature": 0.0, "biases": [0.0] * 5},
+        {"temperature": 1.0, "biases": [0.0] * 4},
+        {"temperature": 1.0, "biases": "12345x"},
+        {"temperature": float("nan"), "biases": [0.0] * 5},
+    ],
+)
+def test_a_wrong_calibration_is_said(scarred, tmp_path, wrong):
+    with pytest.raises(ModelError, match="models calibrate"):
+        segment(scarred, model=with_calibration(tmp_path, wrong))
+
+
+@pytest.mark.usefixtures("asked_once")
+def test_labels_without_rules_are_the_most_likely_ones(scarred, said):
+    raw = segment(scarred, clean=False)
+    assert (raw.recipe["settings"]["clean"], segment(scarred).recipe["settings"]["clean"]) == (False, True)
+    np.testing.assert_array_equal(raw.labels, said.probabilities.argmax(0))
+    cleaned = clean_labels(raw.labels, said.probabilities[3:].sum(0), scarred.geometry)
+    np.testing.assert_array_equal(segment(scarred).labels, cleaned)
+
+
+@pytest.fixture
+def small_cohort(tmp_path, scarred) -> Path:
+    """A cache: two patients that the shipped model held back, one with a synthetic child, and another."""
+    labels = np.where(scarred.labels > Label.MVO, Label.BACKGROUND, scarred.labels).astype(np.uint8)
+    heart = CachedStudy("Case_P004", "validation", scarred.image, labels, scarred.geometry.spacing_zyx)
+    others = [("Case_P015", False), ("Case_P047", True), ("Case_P001", False)]
+    more = [dataclasses.replace(heart, name=name, synthetic=synthetic) for name, synthetic in others]
+    write_cache(tmp_path / "cohort.npz", [heart, *more])
+    return tmp_path / "cohort.npz"
+
+
+@pytest.mark.usefixtures("asked_once")
+def test_the_command_calibrates_on_patients_held_back(small_cohort, tmp_path, monkeypatch, capsys):
+    model = with_calibration(tmp_path / "m", {})
+    command = ("models", "calibrate", model, "--data", small_cohort, "--device", "cpu")
+    done = run_here(monkeypatch, capsys, *command)
+    assert (done.code, "2 patients" in done.out) == (0, True), done.err
+    card = resolve(model, "segmentation").card
+    assert card.calibration["patients"] == ["Case_P004", "Case_P015"]
+    before, after = card.calibration["expected calibration error"].values()
+    assert 1 > before["infarct"] > after["infarct"] > 0  # the two hearts are the same one
+    assert Scaling.of_card(card.calibration) not in (None, Scaling())
+    resolve(model, "segmentation").verify()
+    both = combine_segmenters([model, model], tmp_path / "both", "both")  # whose errors are others
+    assert resolve(both, "segmentation").card.calibration == {}
+
+
+def test_a_calibration_without_its_patients_is_refused(small_cohort, tmp_path):
+    model = with_calibration(tmp_path / "m", {})
+    before = (model / "segmentation.json").read_bytes()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(StudyError, match="0 of the 17 patients"):
+        calibrate_segmenter(model, tmp_path / "empty")
+    assert (model / "segmentation.json").read_bytes() == before
+    card = dataclasses.replace(resolve(model, "segmentation").card, split={})
+    write_text(model / "segmentation.json", card.to_json())
+    with pytest.raises(ModelError, match="names no patients"):
+        calibrate_segmenter(model, small_cohort)
 
 
 def test_an_untouched_study_that_was_not_trained_on(shared_data):

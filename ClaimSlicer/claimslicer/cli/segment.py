@@ -23,6 +23,15 @@ def segment(
     out: Annotated[Path, typer.Option("--out", help="Label map to write.", show_default=False)],
     model: ModelOption = None,
     device: DeviceOption = "auto",
+    clean: Annotated[
+        bool | None,
+        typer.Option(
+            "--clean/--raw",
+            help="Whether to apply rules of anatomy to the labels; else as if --clean, but for nnU-Net's own "
+            "models as if --raw.",
+            show_default=False,
+        ),
+    ] = None,
     uncertainty: Annotated[
         Path | None, typer.Option("--uncertainty", help="Uncertainty map (0–1) to write.", show_default=False)
     ] = None,
@@ -35,7 +44,7 @@ def segment(
 
         scan = read_study(study)
         files = check_volume_outputs(out, uncertainty, inputs=[study], synthetic=scan.synthetic)
-        result = segment_study(scan, model=model, device=device, events=report.events)
+        result = segment_study(scan, model=model, device=device, clean=clean, events=report.events)
         marks: dict[str, Any] = {"recipe": result.recipe, "synthetic": scan.synthetic, "inputs": [study]}
         with all_or_none(files):
             written = [write_volume(out, result.labels, scan.geometry, **marks)]

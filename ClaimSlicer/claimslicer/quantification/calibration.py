@@ -109,7 +109,11 @@ def calibrate(
     ``domain`` (z, y, x) bool says which voxels count: see :func:`heart_region`. Raises StudyError where the
     shapes differ.
     """
-    columns, truth = voxels(probabilities, reference, domain)
+    return tally(*voxels(probabilities, reference, domain), bins)
+
+
+def tally(columns: np.ndarray, truth: np.ndarray, bins: int = BINS) -> Calibration:
+    """Compare class probabilities (5, n) of voxels with their labels (n,); see :func:`voxels`."""
     infarct = columns[Label.INFARCT] + columns[Label.MVO]
     pairs = [(columns[label], truth == label) for label in range(len(CLASSES))]
     pairs.append((np.minimum(infarct, 1.0), infarct_mask(truth)))

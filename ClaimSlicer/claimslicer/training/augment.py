@@ -14,9 +14,12 @@ from claimslicer.events import SILENT, Events
 from claimslicer.labels import labels_with_scar, scar_of_labels
 from claimslicer.studies import Geometry, Study
 from claimslicer.synthesis import synthesize
+from claimslicer.synthesis.settings import HALO_MM
 from claimslicer.training.cache import CachedStudy, Cohort
 from claimslicer.training.masks import draw_scar
 
+PAINTING = {"halo_mm": HALO_MM, "texture": "any"}
+"""Options of synthetic children unless others are given: they have soft edges and differ as patients do."""
 DRAWS = 5
 """How often another scar is drawn where one doesn't fit the wall."""
 
@@ -38,12 +41,12 @@ def synthetic_children(
     the parents and its number alone. A heart without infarct gets a scar drawn by ``masks`` (see
     :mod:`claimslicer.training.masks`); one with infarct has its own painted anew in another texture or, not
     to ``repaint``, another drawn beside it. ``painting`` are options of
-    :func:`claimslicer.synthesis.synthesize`. A heart whose RV insertions can't be found, or that has no room
-    for a scar, is passed over, and an event says so.
+    :func:`claimslicer.synthesis.synthesize`, :data:`PAINTING` where there are none. A heart whose RV
+    insertions can't be found, or that has no room for a scar, is passed over, and an event says so.
     """
     numbers = range(variants) if isinstance(variants, int) else variants
     parents = [study for study in cohort.part("training") if not study.synthetic]
-    options = {**(painting or {}), "model": model}
+    options = {**(PAINTING if painting is None else painting), "model": model}
     for place, parent in enumerate(parents):
         scar = scar_of_labels(parent.labels)
         again, frame = repaint and parent.has_infarct, None

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
-from monai.networks.layers import gaussian_1d, separable_filtering
 from torch import nn
 from torch.nn import functional
 
@@ -119,6 +118,8 @@ def soften_labels(
     What lies beyond the image or isn't ``valid`` (bool, shape of ``labels``) has no say: the Gaussian is
     normalised over what is left, so that there is a distribution at the border too.
     """
+    from monai.networks.layers import gaussian_1d, separable_filtering
+
     valid = torch.ones_like(labels, dtype=torch.bool) if valid is None else valid
     sigmas = [float(sigma)] * (labels.ndim - 2) if isinstance(sigma, int | float) else [*map(float, sigma)]
     kernels = [gaussian_1d(torch.tensor(width, device=labels.device)) for width in sigmas]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from monai.networks.nets import DynUNet
 from torch import nn
 
 from claimslicer.errors import ModelError, SpecificationError
@@ -128,6 +127,8 @@ def _planned_unet(settings: UNetSettings) -> nn.Module:
 
 def _dynunet(settings: UNetSettings) -> nn.Module:
     """MONAI's network in nnU-Net's topology."""
+    from monai.networks.nets import DynUNet  # takes seconds, which training the generator needn't wait for
+
     levels = len(settings.widths)
     return DynUNet(
         spatial_dims=2,

@@ -79,7 +79,7 @@ def _draw_bars(axes: Axes, test: str, rows: Mapping[str, Row], arms: Sequence[Ar
     _draw_floor(axes, {name: rows[name].estimates["infarct"].value for name in THRESHOLDS if name in rows})
     methods = [method for method in COLOURS if any(arm.method == method for arm in drawn)]
     for method in methods:
-        axes.bar(np.nan, np.nan, color=COLOURS[method], label=method or "real studies alone")
+        axes.bar(np.nan, np.nan, color=COLOURS[method], label=_method_text(method))
     axes.legend(fontsize=8, frameon=False, loc="upper left", ncols=len(methods), bbox_to_anchor=(0, 1.0))
     axes.set_xticks(range(len(data)), labels=data)
     axes.set_xlim(-0.6, len(data) - 0.4)
@@ -88,6 +88,13 @@ def _draw_bars(axes: Axes, test: str, rows: Mapping[str, Row], arms: Sequence[Ar
     axes.set_title(test, fontsize=10.5, fontweight="bold", loc="left", color=INK)
     axes.tick_params(labelsize=9)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _method_text(method: str) -> str:
+    if not method:
+        return "real studies alone"
+    masks, *joint = method.split()
+    return ", ".join([f"{masks} masks", *joint])
 
 
 def _draw_floor(axes: Axes, values: Mapping[str, float]) -> None:

@@ -94,7 +94,7 @@ def _method_text(method: str) -> str:
     if not method:
         return "real studies alone"
     masks, *joint = method.split()
-    return ", ".join([f"{masks} masks", *joint])
+    return ", ".join(["the paper's masks" if masks == "claim" else "our masks", *joint])
 
 
 def _draw_floor(axes: Axes, values: Mapping[str, float]) -> None:

@@ -1,6 +1,10 @@
 """The segmenter on patients that it was not trained on, its left ventricle found by itself.
 
-    python Testing/benchmarks/segmentation_accuracy.py --out FOLDER [--data EMIDEC] [--model M]
+    python Testing/benchmarks/segmentation_accuracy.py --out FOLDER [--data EMIDEC] [--model M | --folds F]
+
+With --folds every patient is segmented by the model that didn't see it: the folder holds fold-0, fold-1 and
+so on, each a model with the file held_out.txt, one case's name a line. Cases that a model has segmented
+already are taken from accuracy.csv when the command is given again: folds may be scored as they come.
 
 Dice by both conventions: EMIDEC's, where an empty prediction of an empty case scores 1, and without such
 cases. Intervals are 95 % bootstrap intervals over patients. Prints the table and writes accuracy.csv.
@@ -10,45 +14,100 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import psutil
 from claimslicer.labels import infarct_mask
+from claimslicer.models.registry import resolve
+from claimslicer.outputs import write_text
 from claimslicer.quantification import bland_altman, bootstrap_interval, compare, concordance
 from claimslicer.segmentation import segment
 from claimslicer.studies import read_study
-from claimslicer.training.splits import EMIDEC_VALIDATION
+from claimslicer.training.splits import EMIDEC_TEST, EMIDEC_VALIDATION
 
 REGIONS = ("cavity", "myocardium", "infarct", "mi", "mvo")
 
 
-def evaluate(data: Path, model: str | None) -> list[dict[str, float | str]]:
-    """Segment every validation study; one row each."""
-    rows: list[dict[str, float | str]] = []
-    for case in sorted(EMIDEC_VALIDATION):
-        study = read_study(data / case)
-        start = time.perf_counter()
-        found = segment(study, model=model).labels
-        seconds = time.perf_counter() - start
-        comparison = compare(found, study.labels, study.geometry)
-        ml = study.geometry.voxel_volume_ml
-        row: dict[str, float | str] = {
-            "case": case,
-            "seconds": round(seconds, 2),
-            "infarct_ml": round(float(infarct_mask(found).sum() * ml), 2),
-            "reference_ml": round(float(infarct_mask(study.labels).sum() * ml), 2),
-        }
-        for region in REGIONS:
-            row[f"dice_{region}"] = round(comparison[region].dice, 4)
-            row[f"dice_non_empty_{region}"] = round(comparison[region].dice_non_empty, 4)
-        row["hd95_infarct"] = round(comparison["infarct"].hd95_mm, 2)
-        rows.append(row)
-    return rows
+Row = dict[str, float | str]
+Models = dict[str, str | None]
+"""Which model segments each case; None stands for the shipped one."""
 
 
-def print_table(rows: list[dict[str, float | str]]) -> None:
+def fold_models(folder: Path) -> Models:
+    """Return for each held-out case its fold's model; ends the program where a case is in none or in two."""
+    folds = sorted(folder.glob("fold-*"), key=lambda fold: int(fold.name.removeprefix("fold-")))
+    if not folds:
+        sys.exit(f"'{folder}' holds no fold-0: give the folder of a cross-validation.")
+    models: Models = {}
+    for fold in folds:
+        try:
+            cases = (fold / "held_out.txt").read_text(encoding="utf-8").split()
+        except OSError as error:
+            sys.exit(f"'{error.filename}' can't be read: it names the fold's cases, one a line.")
+        if twice := models.keys() & cases:
+            sys.exit(f"{', '.join(sorted(twice))} is held out by {fold.name} and another fold.")
+        trained_on = set(resolve(fold, "segmentation").card.split.get("training", []))
+        if seen := trained_on & set(cases):
+            sys.exit(f"The model of {fold.name} was trained on {', '.join(sorted(seen))}, by its card.")
+        models |= dict.fromkeys(cases, str(fold))
+    if tested := models.keys() & EMIDEC_TEST:
+        sys.exit(f"{', '.join(sorted(tested))} is a published test case: leave it out.")
+    return models
+
+
+def evaluate(data: Path, case: str, model: str | None) -> Row:
+    """Segment one study and compare it with its labels."""
+    study = read_study(data / case)
+    start = time.perf_counter()
+    result = segment(study, model=model)
+    seconds = time.perf_counter() - start
+    found = result.labels
+    comparison = compare(found, study.labels, study.geometry)
+    ml = study.geometry.voxel_volume_ml
+    row: Row = {
+        "case": case,
+        "weights": result.recipe["weights"]["sha256"][:12],
+        "seconds": round(seconds, 2),
+        "infarct_ml": round(float(infarct_mask(found).sum() * ml), 2),
+        "reference_ml": round(float(infarct_mask(study.labels).sum() * ml), 2),
+    }
+    for region in REGIONS:
+        row[f"dice_{region}"] = round(comparison[region].dice, 4)
+        row[f"dice_non_empty_{region}"] = round(comparison[region].dice_non_empty, 4)
+        row[f"hd95_{region}"] = round(comparison[region].hd95_mm, 2)
+    return row
+
+
+def evaluate_all(data: Path, models: Models, file: Path, *, go_on: bool) -> list[Row]:
+    """Evaluate every case, or where ``go_on`` those that ``file`` lacks; it grows with each case."""
+    rows: dict[str, Row] = {}
+    if go_on and file.exists():
+        with file.open(newline="", encoding="utf-8") as stream:
+            known = {str(row["case"]): row for row in csv.DictReader(stream)}
+        weights = {model: resolve(model, "segmentation").card.sha256[:12] for model in set(models.values())}
+        rows = {case: row for case, row in known.items() if row["weights"] == weights.get(models.get(case))}
+    for case in sorted(models):
+        if case not in rows:
+            rows[case] = evaluate(data, case, models[case])
+            write_rows(file, list(rows.values()))
+    return [rows[case] for case in sorted(models)]
+
+
+def write_rows(file: Path, rows: list[Row]) -> None:
+    """Write the rows as a table, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(file, text.getvalue())
+
+
+def print_table(rows: list[Row]) -> None:
+    """Print means and intervals, those of normals apart."""
     patients = [row for row in rows if str(row["case"]).startswith("Case_P")]
     normals = [row for row in rows if not str(row["case"]).startswith("Case_P")]
     rng = np.random.default_rng(0)
@@ -62,6 +121,10 @@ def print_table(rows: list[dict[str, float | str]]) -> None:
             interval = bootstrap_interval(values[~np.isnan(values)], rng)
             cells.append(f"{interval.estimate:.3f} ({interval.low:.3f}–{interval.high:.3f})")
         print(f"{region:11} {cells[0]:>24} {cells[1]:>24} {cells[2]:>24}")
+    for region in ("myocardium", "infarct"):
+        values = np.array([float(row[f"hd95_{region}"]) for row in patients])
+        interval = bootstrap_interval(values[~np.isnan(values)], rng)
+        print(f"HD95 of {region}, P: {interval.estimate:.1f} ({interval.low:.1f}–{interval.high:.1f}) mm")
     found, reference = ([float(row[key]) for row in patients] for key in ("infarct_ml", "reference_ml"))
     agreement = bland_altman(found, reference)
     print(
@@ -88,15 +151,14 @@ def main() -> None:
     repository = Path(__file__).resolve().parents[2]
     parser.add_argument("--data", type=Path, default=repository.parent / "shared" / "data" / "emidec")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--model")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--model")
+    which.add_argument("--folds", type=Path, help="folder of a cross-validation: fold-0, fold-1, …")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    rows = evaluate(options.data, options.model)
-    with (options.out / "accuracy.csv").open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    print_table(rows)
+    models = fold_models(options.folds) if options.folds else dict.fromkeys(EMIDEC_VALIDATION, options.model)
+    file = options.out / "accuracy.csv"
+    print_table(evaluate_all(options.data, models, file, go_on=options.folds is not None))
 
 
 if __name__ == "__main__":

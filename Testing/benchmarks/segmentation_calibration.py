@@ -4,9 +4,10 @@
 
 Expected calibration error of each class, of the infarct (3 ∪ 4) and of the confidence, within 10 mm of the
 left ventricle that was found: as the model is, with a temperature, and with a temperature and a bias for each
-class. For each patient these are fitted on the others. Intervals are 95 % bootstrap intervals over patients.
-Writes calibration.csv, calibration.json (curves over all voxels, and the scalings fitted on all patients) and
-calibration.png.
+class, which is what `claim-slicer models calibrate` puts on a card. For each patient these are fitted on the
+others; a calibration that the card has already isn't used. Intervals are 95 % bootstrap intervals over
+patients. Writes calibration.csv, calibration.json (curves over all voxels, and the scalings fitted on all
+patients) and calibration.png.
 """
 
 from __future__ import annotations
@@ -23,46 +24,49 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 from claimslicer.outputs import write_text
-from claimslicer.quantification import Calibration, Scaling, bootstrap_interval, calibrate, fit_scaling
+from claimslicer.quantification import Calibration, Scaling, bootstrap_interval
 from claimslicer.quantification.calibration import CURVES, heart_region, total, voxels
 from claimslicer.segmentation import segment
-from claimslicer.studies import read_study
+from claimslicer.segmentation.model import load_segmenter
+from claimslicer.segmentation.nnunet.model import find_nnunet
+from claimslicer.segmentation.predict import predict
+from claimslicer.studies import Study, read_study
+from claimslicer.training.calibrate import Voxels, fit_on_patients
 from claimslicer.training.splits import EMIDEC_VALIDATION
 
 NAMES = (*CURVES, "classwise")
-Studies = dict[str, tuple[np.ndarray, np.ndarray]]
-"""Probabilities (5, voxels round the heart) and labels of each case."""
 Results = dict[str, dict[str, Calibration]]
 """By way of scaling and case."""
 
 
-def predict(data: Path, model: str | None) -> Studies:
+def said(study: Study, model: str | None) -> np.ndarray:
+    """Return the probabilities (5, z, y, x) that the networks give, not scaled."""
+    if find_nnunet(model) is not None:
+        return segment(study, model=model).probabilities
+    return predict(study, load_segmenter(model, "auto")).probabilities
+
+
+def read(data: Path, model: str | None) -> dict[str, Voxels]:
     """Segment every validation study."""
     found = {}
     for case in sorted(EMIDEC_VALIDATION):
         study = read_study(data / case)
-        probabilities = segment(study, model=model).probabilities
+        probabilities = said(study, model)
         found[case] = voxels(probabilities, study.labels, heart_region(probabilities, study.geometry))
         print(case, found[case][1].size, flush=True)
     return found
 
 
-def evaluate(studies: Studies) -> tuple[Results, dict[str, Scaling]]:
+def evaluate(patients: dict[str, Voxels]) -> tuple[Results, dict[str, Scaling]]:
     """Return each case's calibration in each way, and the scalings of all cases together."""
-    results: Results = {"as it is": {case: _calibration(pair, Scaling()) for case, pair in studies.items()}}
+    results: Results = {}
     overall = {}
     for way, biases in (("temperature", False), ("and biases", True)):
-        results[way] = {}
-        for case, pair in studies.items():
-            others = [other for name, other in studies.items() if name != case]
-            results[way][case] = _calibration(pair, fit_scaling(others, biases=biases))
-        overall[way] = fit_scaling(studies.values(), biases=biases)
+        fitted = fit_on_patients(patients, biases=biases)
+        results.setdefault("as it is", dict(zip(patients, fitted.before, strict=True)))
+        results[way] = dict(zip(patients, fitted.after, strict=True))
+        overall[way] = fitted.scaling
     return results, overall
-
-
-def _calibration(pair: tuple[np.ndarray, np.ndarray], scaling: Scaling) -> Calibration:
-    probabilities, labels = scaling.apply(pair[0])[:, None, None], pair[1][None, None]
-    return calibrate(probabilities, labels, np.ones(labels.shape, bool))
 
 
 def error(calibration: Calibration, name: str) -> float:
@@ -106,7 +110,7 @@ def main() -> None:
     parser.add_argument("--model")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    results, overall = evaluate(predict(options.data, options.model))
+    results, overall = evaluate(read(options.data, options.model))
     print_table(results)
     for way, scaling in overall.items():
         print(f"{way}: {scaling.temperature:.3f}, {[round(bias, 3) for bias in scaling.biases]}")

@@ -109,9 +109,10 @@ def calibrate(
         from claimslicer.training.calibrate import calibrate_segmenter
 
         card, found = calibrate_segmenter(model, data, device=device, events=report.events)
+        before, after = found.errors().values()
         report.say(
             f"Expected calibration error over {len(found.patients)} patients, each left out of the fit: "
-            f"infarct {found.before['infarct'].error:.4f} before, {found.after['infarct'].error:.4f} after; "
-            f"mean of the classes {found.before.classwise_error:.4f}, {found.after.classwise_error:.4f}."
+            f"infarct {before['infarct']:.4f} before, {after['infarct']:.4f} after; mean of the classes "
+            f"{before['classwise']:.4f} before, {after['classwise']:.4f} after."
         )
         report.wrote(card)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,27 +32,32 @@ Voxels = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Calibrated:
-    """The scaling, the patients it was fitted on, and their reliability ``before`` and ``after`` it.
+    """The scaling, the patients it was fitted on, and how reliable each is ``before`` and ``after`` it.
 
     ``after`` scales each patient by what was fitted on the others.
     """
 
     scaling: Scaling
     patients: tuple[str, ...]
-    before: Calibration
-    after: Calibration
+    before: tuple[Calibration, ...]
+    after: tuple[Calibration, ...]
+
+    def errors(self) -> dict[str, dict[str, float]]:
+        """Return the expected calibration errors over the voxels of all patients."""
+        pairs = (("before", self.before), ("after, on patients left out", self.after))
+        pooled = {name: total(found) for name, found in pairs}
+        return {
+            name: {"classwise": found.classwise_error, "infarct": found["infarct"].error}
+            for name, found in pooled.items()
+        }
 
     def to_card(self) -> dict[str, Any]:
-        """Return the card's table ``calibration``, JSON types; errors are expected calibration errors."""
-        errors = {
-            name: {"classwise": found.classwise_error, "infarct": found["infarct"].error}
-            for name, found in (("before", self.before), ("after, on patients left out", self.after))
-        }
+        """Return the card's table ``calibration``, JSON types."""
         return {
             "temperature": self.scaling.temperature,
             "biases": list(self.scaling.biases),
             "patients": list(self.patients),
-            "expected calibration error": errors,
+            "expected calibration error": self.errors(),
         }
 
 
@@ -90,15 +95,15 @@ def calibrate_segmenter(
     return found.card_file, calibrated
 
 
-def fit_on_patients(patients: dict[str, Voxels], *, biases: bool = True) -> Calibrated:
+def fit_on_patients(patients: Mapping[str, Voxels], *, biases: bool = True) -> Calibrated:
     """Fit on all ``patients``, two or more; and for each on the others, to know what it is worth."""
     pairs = list(patients.values())
-    before = [tally(*pair) for pair in pairs]
     after = []
     for number, (said, labels) in enumerate(pairs):
         others = fit_scaling(pairs[:number] + pairs[number + 1 :], biases=biases)
         after.append(tally(others.apply(said), labels))
-    return Calibrated(fit_scaling(pairs, biases=biases), tuple(patients), total(before), total(after))
+    before = tuple(tally(*pair) for pair in pairs)
+    return Calibrated(fit_scaling(pairs, biases=biases), tuple(patients), before, tuple(after))
 
 
 def _held_back(card: ModelCard) -> Sequence[str]:

@@ -11,25 +11,22 @@ from typing import Any
 from claimslicer.errors import SpecificationError
 from claimslicer.experiments.arms import TABLE_2, Arm
 from claimslicer.studies.provenance import to_json
-from claimslicer.synthesis.settings import HALO_MM
-from claimslicer.training.config import TrainingConfig, named_or_path
+from claimslicer.training.augment import PAINTING
+from claimslicer.training.config import named_or_path
 from claimslicer.training.joint_config import JointConfig
 from claimslicer.yaml_settings import read_yaml_settings
 
-PAINTING = {"num_inference_steps": 8, "halo_mm": HALO_MM}
-"""Options of :func:`claimslicer.synthesis.synthesize` that an experiment has unless it gives others."""
-_PAINTING = (*PAINTING, "sampler", "jumps", "texture", "match", "guidance")
+_PAINTING = ("num_inference_steps", "halo_mm", "texture", "sampler", "jumps", "match", "guidance")
 _FREE = frozenset(("out", "arms", "seeds", "tests", "thresholds", "device", "threads", "resamples"))
 """What may change while an experiment goes on: no single job depends on it."""
+_OF_A_RUN = ("cache", "out", "seed", "device", "threads", "checkpoint_every", "validate_every")
 _FIXED = {
-    "segmentation": ("seed", "synthetic_share", "device", "threads", "checkpoint_every", "validate_every"),
-    "synthesis": ("seed", "device", "threads", "checkpoint_every", "validate_every", "reward_weight"),
+    "segmentation": (*_OF_A_RUN, "synthetic_share"),
+    "synthesis": (*_OF_A_RUN, "reward_weight"),
     "joint": (
-        *(one.name for one in dataclasses.fields(TrainingConfig) if one.name in ("cache", "out", "seed")),
-        *("steps", "device", "threads", "checkpoint_every", "validate_every", "segmentation", "synthesis"),
-        *("pretrain_segmenter_steps", "generator_steps", "joint_steps", "synthetic_share", "target"),
+        *(*_OF_A_RUN, "segmentation", "synthesis", "steps", "synthetic_share", "target", "quality_pass_rate"),
+        *("pretrain_segmenter_steps", "generator_steps", "joint_steps"),
         *("initial_segmenter", "initial_generator", "repaint_share", "normal_share", "normals", "masks"),
-        "quality_pass_rate",
     ),
 }
 """Settings of the trainings that the experiment itself sets, or that would let a patient leak."""
@@ -121,7 +118,7 @@ class ExperimentConfig:
             raise SpecificationError(
                 f"'painting' doesn't know {', '.join(unknown)}: use {', '.join(_PAINTING)}."
             )
-        object.__setattr__(self, "painting", {**PAINTING, **self.painting})
+        object.__setattr__(self, "painting", {"num_inference_steps": 8, **PAINTING, **self.painting})
         for name, fixed in _FIXED.items():
             if given := [key for key in getattr(self, name) if key in fixed]:
                 raise SpecificationError(
@@ -188,6 +185,7 @@ class ExperimentConfig:
             "generator_steps": self.generator_steps,
             "joint_steps": self.joint_steps,
             "halo_mm": self.painting["halo_mm"],
+            "texture": self.painting["texture"],
             "segmentation": dict(self.segmentation),
             "synthesis": dict(self.synthesis),
         }

@@ -99,7 +99,11 @@ class JointTrainer:
             repaint_share=config.repaint_share,
             target=config.scar_target(),
             seed=config.seed,
-            options={"num_inference_steps": config.num_inference_steps, "halo_mm": config.halo_mm},
+            options={
+                "num_inference_steps": config.num_inference_steps,
+                "halo_mm": config.halo_mm,
+                "texture": config.texture or None,
+            },
             events=events,
             masks=config.masks,
             normal_share=config.normal_share,

@@ -25,7 +25,7 @@ _OF_ALL_STAGES = (
 )
 _SHARES = ("synthetic_share", "feedback_time", "repaint_share", "quality_pass_rate")
 
-_UNUSED: dict[str, Any] = {"normal_share": None, "normals": True, "masks": "ours"}
+_UNUSED: dict[str, Any] = {"normal_share": None, "normals": True, "masks": "ours", "texture": ""}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +67,9 @@ class JointConfig(TrainingConfig):
     """How scars are drawn without a ``target``: see :mod:`claimslicer.training.masks`."""
     target: dict[str, Any] = field(default_factory=dict)
     """The distribution that the drawn scars shall have: see ``claimslicer.smile.resample``."""
+    texture: str | float = ""
+    """Of the painted scars, as :func:`claimslicer.synthesis.synthesize` takes it, such as any. Empty: as in
+    an average heart."""
     num_inference_steps: int = 4
     halo_mm: float = HALO_MM
     feedback_weight: float = 0.1

@@ -10,8 +10,8 @@ BENCH := $(BIN)/python Testing/benchmarks
 demo: .venv/.program ## the whole path on the embedded study
 	$(BIN)/claim-slicer demo
 
-test: .venv/.development ## library and panel tests, with coverage
-	$(BIN)/python -m pytest Testing/library --cov --cov-report=
+test: .venv/.development ## library tests, two files at a time, and panel tests, with coverage
+	$(BIN)/python -m pytest Testing/library -n 2 --dist loadfile --cov --cov-report=
 	$(BIN)/python -m pytest Testing/modules --cov --cov-append --cov-report=term:skip-covered
 
 lint: .venv/.development

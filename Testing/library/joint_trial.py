@@ -61,9 +61,13 @@ def tiny_config(folder: Path, **settings: Any) -> JointConfig:
     return JointConfig(**{"cache": cache, "out": folder / "run", **TINY, **settings})
 
 
-if __name__ == "__main__":
+def go_on(config: Path) -> None:
+    """Train as ``config`` says, from wherever the run stands: what a process does."""
     from claimslicer.training.joint_run import train_joint
 
     segmentation.SegmenterSettings = lambda: SEGMENTER
-    for weights in train_joint(JointConfig.from_yaml(Path(sys.argv[1])), resume=True):
-        print(weights)
+    train_joint(JointConfig.from_yaml(config), resume=True)
+
+
+if __name__ == "__main__":
+    go_on(Path(sys.argv[1]))

@@ -1,6 +1,7 @@
 """What wrong scar borders in the training labels cost the segmenter, with and without the KL loss.
 
     python Testing/benchmarks/label_noise.py --out FOLDER [--data EMIDEC | --phantoms 8] [--steps 3600]
+        [--studies N] [--seeds 3] [--noises clean eroded dilated jittered] [--losses plain kl]
 
 The infarct of every training study is eroded, dilated or jittered (moved in its plane, each slice for itself)
 and stays inside the wall; validation labels are clean. Each noise is trained with and without KL, all else
@@ -8,8 +9,10 @@ alike, several seeds at the same steps. Without KL: 0.6 Dice + 0.4 cross-entropy
 cross-entropy's weight is given to KL, which is the published mixture. Borders move by whole pixels of
 1.25–2 mm; 2 mm leave the eroded infarcts of EMIDEC 44 % of their volume and the dilated ones 134 %.
 
-Every training goes on from its checkpoint when the command is given again. Writes label_noise.csv (Dice of
-each patient) and label_noise.md (the tables).
+Every training goes on from its checkpoint when the command is given again, and what has finished isn't done
+again: more seeds, noises or losses may be asked for later. Writes label_noise.csv (Dice of each patient) and
+label_noise.md (the table, also of the share of the clean labels' Dice that is kept), renewed after each
+training.
 """
 
 from __future__ import annotations
@@ -17,8 +20,11 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import io
+import itertools
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,10 +40,12 @@ from claimslicer.training.loop import train
 from claimslicer.training.segmentation import SegmentationTrainer
 from scipy import ndimage
 
-LOSSES = {
-    "without KL": {"dice_weight": 0.6, "cross_entropy_weight": 0.4},
-    "with KL": {"dice_weight": 0.6, "cross_entropy_weight": 0.2, "kl_weight": 0.2, "kl_sigma": 1.0},
+LOSSES: dict[str, dict[str, float]] = {
+    "plain": {"dice_weight": 0.6, "cross_entropy_weight": 0.4},
+    "kl": {"dice_weight": 0.6, "cross_entropy_weight": 0.2, "kl_weight": 0.2, "kl_sigma": 1.0},
 }
+TITLES = {"plain": "without KL", "kl": "with KL"}
+Row = dict[str, str | float]
 Change = Callable[[np.ndarray, np.ndarray, tuple[float, float], float, np.random.Generator], np.ndarray]
 
 
@@ -95,6 +103,15 @@ def noisy_cohort(cohort: Cohort, noise: str, mm: float, seed: int) -> Cohort:
     )
 
 
+def fewer(cohort: Cohort, count: int) -> Cohort:
+    """Return ``cohort`` with so many training studies, evenly from the list; 0 leaves all."""
+    training = cohort.part("training")
+    if not 0 < count < len(training):
+        return cohort
+    kept = {training[number * len(training) // count].name for number in range(count)}
+    return Cohort(tuple(study for study in cohort.studies if study.part != "training" or study.name in kept))
+
+
 def phantoms(count: int) -> Cohort:
     """Return a cohort of phantoms, one in four held back."""
     studies = []
@@ -110,7 +127,7 @@ def one_training(
     cohort: Cohort, out: Path, noise: str, loss: str, seed: int, options: argparse.Namespace
 ) -> dict[str, float]:
     """Train, or take what was trained before, and return each validation patient's infarct Dice."""
-    folder = out / f"{noise}-{loss.replace(' ', '-')}-{seed}"
+    folder = out / f"{noise}-{loss}-{seed}"
     result = folder / "result.json"
     config = SegmentationConfig(
         cache=out / "none.npz",
@@ -135,7 +152,10 @@ def one_training(
             return known["infarct"]
         sys.exit(f"'{folder}' was made with other settings; give another --out.")
     trainer = SegmentationTrainer(config, noisy_cohort(cohort, noise, options.noise_mm, seed))
+    begun, start = any(folder.glob("checkpoint*")), time.process_time()
     average = train(trainer, resume=True, events=JsonEvents(sys.stderr) if options.verbose else SILENT)
+    if not begun:
+        print(f"{(time.process_time() - start) / options.steps:.2f} s of processor time a step", flush=True)
     scores = trainer.scores(average)
     infarct = {name: own["infarct"] for name, own in scores.items() if "infarct" in own}
     write_text(result, json.dumps({"settings": fingerprint, "infarct": infarct}, indent=1))
@@ -155,35 +175,41 @@ def strength(cohort: Cohort, noise: str, mm: float) -> tuple[float, float]:
     return float(np.mean(overlap)), float(np.mean(kept))
 
 
-def tables(rows: list[dict[str, str | float]], cohort: Cohort, options: argparse.Namespace) -> str:
-    """Return the markdown tables; intervals are 95 % bootstrap intervals over patients, seeds averaged."""
+def tables(rows: list[Row], cohort: Cohort, options: argparse.Namespace) -> str:
+    """Return the markdown table; intervals are 95 % bootstrap intervals over patients, seeds averaged.
+
+    A row waits for all its losses and seeds.
+    """
+    by_training: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for row in rows:
+        patients = by_training.setdefault((str(row["noise"]), str(row["loss"])), {})
+        patients.setdefault(str(row["patient"]), []).append(float(row["infarct"]))
+    found = {key: np.array(list(patients.values())) for key, patients in by_training.items()}
+    found = {key: values for key, values in found.items() if values.shape[1] == options.seeds}
+    losses, titles = options.losses, [TITLES[loss] for loss in options.losses]
+    both = len(losses) == len(LOSSES)
+    head = ["training labels", "their Dice (volume)", *titles, *["gain of KL"] * both]
+    head += [f"÷ clean, {title}" for title in titles] + ["SD of seeds"]
     text = [
         f"Infarct Dice (3 ∪ 4) on clean labels, {options.steps} steps of {options.batch_size}, "
-        f"{options.seeds} seeds, noise of {options.noise_mm} mm.",
+        f"{options.seeds} seeds, noise of {options.noise_mm} mm, {len(cohort.part('training'))} studies.",
         "",
-        "| training labels | their Dice (volume) | without KL | with KL | gain of KL | SD of seeds |",
-        "|---|---|---|---|---|---|",
+        f"| {' | '.join(head)} |",
+        "|" + "---|" * len(head),
     ]
-    patients = sorted({str(row["patient"]) for row in rows})
-    for noise in dict.fromkeys(str(row["noise"]) for row in rows):
-        by_loss = {}
-        for loss in LOSSES:
-            own = {
-                (row["patient"], row["seed"]): row["infarct"]
-                for row in rows
-                if (row["noise"], row["loss"]) == (noise, loss)
-            }
-            by_loss[loss] = np.array(
-                [[float(own[patient, seed]) for seed in range(options.seeds)] for patient in patients]
-            )
-        without, with_kl = by_loss["without KL"], by_loss["with KL"]
-        cells = [_cell(values.mean(1)) for values in (without, with_kl)]
-        cells.append(_cell((with_kl - without).mean(1), "+"))
-        spread = max(
-            values.mean(0).std(ddof=1) if options.seeds > 1 else np.nan for values in by_loss.values()
-        )
+    for noise in options.noises:
+        if any((noise, loss) not in found for loss in losses):
+            continue
+        values = [found[noise, loss] for loss in losses]
         overlap, kept = strength(cohort, noise, options.noise_mm)
-        text.append(f"| {noise} | {overlap:.2f} ({kept:.2f}) | {' | '.join(cells)} | {spread:.3f} |")
+        cells = [noise, f"{overlap:.2f} ({kept:.2f})", *(_cell(own.mean(1)) for own in values)]
+        if both:
+            cells.append(_cell((found[noise, "kl"] - found[noise, "plain"]).mean(1), "+"))
+        for loss, own in zip(losses, values, strict=True):
+            clean = found.get(("clean", loss))
+            cells.append("" if clean is None else f"{own.mean() / clean.mean():.3f}")
+        spread = [own.mean(0).std(ddof=1) for own in values] if options.seeds > 1 else [np.nan]
+        text.append(f"| {' | '.join([*cells, f'{max(spread):.3f}'])} |")
     return "\n".join(text) + "\n"
 
 
@@ -204,8 +230,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=3600)
     parser.add_argument("--batch-size", type=int, default=12)
+    parser.add_argument("--studies", type=int, default=0, help="so many training studies; 0: all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--noises", nargs="+", choices=NOISES, default=list(NOISES))
+    parser.add_argument("--losses", nargs="+", choices=LOSSES, default=list(LOSSES))
     parser.add_argument("--noise-mm", type=float, default=2.0)
     parser.add_argument("--augmentation", choices=("standard", "wide"), default="standard")
     parser.add_argument("--device", default="auto")
@@ -214,33 +242,33 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def write_rows(file: Path, rows: list[Row]) -> None:
+    """Write the rows as a table, whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(file, text.getvalue())
+
+
 def main() -> None:
     options = arguments()
     options.out.mkdir(parents=True, exist_ok=True)
-    cohort = (
-        phantoms(options.phantoms) if options.phantoms else Cohort(tuple(read_case_folders(options.data)))
-    )
-    rows: list[dict[str, str | float]] = []
-    for seed in range(options.seeds):  # a table of whole seeds comes out early
-        for noise in options.noises:
-            for loss in LOSSES:
-                infarct = one_training(cohort, options.out, noise, loss, seed, options)
-                rows += [
-                    {
-                        "noise": noise,
-                        "loss": loss,
-                        "seed": seed,
-                        "patient": patient,
-                        "infarct": round(value, 4),
-                    }
-                    for patient, value in infarct.items()
-                ]
-                print(f"{noise}, {loss}, seed {seed}: {np.mean(list(infarct.values())):.3f}", flush=True)
-    with (options.out / "label_noise.csv").open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    write_text(options.out / "label_noise.md", tables(rows, cohort, options))
+    whole = phantoms(options.phantoms) if options.phantoms else Cohort(tuple(read_case_folders(options.data)))
+    cohort = fewer(whole, options.studies)
+    if sum(study.has_infarct for study in cohort.part("validation")) < 2:
+        sys.exit("Intervals need two validation patients with an infarct: give 8 phantoms, or more data.")
+    rows: list[Row] = []
+    for seed in range(options.seeds):  # whole seeds come out early
+        for noise, loss in itertools.product(options.noises, options.losses):
+            infarct = one_training(cohort, options.out, noise, loss, seed, options)
+            one = {"noise": noise, "loss": loss, "seed": seed}
+            rows += [
+                {**one, "patient": patient, "infarct": round(value, 4)} for patient, value in infarct.items()
+            ]
+            print(f"{noise}, {TITLES[loss]}, seed {seed}: {np.mean(list(infarct.values())):.3f}", flush=True)
+            write_rows(options.out / "label_noise.csv", rows)
+            write_text(options.out / "label_noise.md", tables(rows, cohort, options))
     print((options.out / "label_noise.md").read_text(encoding="utf-8"))
 
 

@@ -2,6 +2,9 @@
 
 import dataclasses
 import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +180,15 @@ def test_a_calibration_without_its_patients_is_refused(small_cohort, tmp_path):
     write_text(model / "segmentation.json", card.to_json())
     with pytest.raises(ModelError, match="names no patients"):
         calibrate_segmenter(model, small_cohort)
+
+
+@pytest.mark.skipif(find_spec("transformers") is None, reason="transformers isn't installed (extra 'text')")
+def test_transformers_are_not_imported_to_segment_and_can_be_afterwards():
+    lines = ("from claimslicer.segmentation import segment", "import sys, importlib.util")
+    asked = "print('transformers' in sys.modules, importlib.util.find_spec('transformers') is not None)"
+    program = "; ".join((*lines, asked))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 def test_an_untouched_study_that_was_not_trained_on(shared_data):

@@ -12,6 +12,24 @@ settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
 
+@pytest.fixture
+def cli(monkeypatch, capsys):
+    """Return a function that runs the command line here."""
+    from cli_runner import run_here
+
+    return lambda *arguments: run_here(monkeypatch, capsys, *arguments)
+
+
+@pytest.fixture
+def torch_threads():
+    """Give torch its threads back, which a worker's task sets."""
+    import torch
+
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def tiny_segmenter():
     """Let every segmenter that is made to be trained be a tiny one."""

@@ -15,7 +15,7 @@ import pytest
 from claimslicer.labels import Label, myocardium_mask
 from claimslicer.studies import Study, write_volume
 from claimslicer.studies.phantom import PhantomSettings, make_phantom
-from cli_runner import Cli, files_under, run_apart, run_here
+from cli_runner import files_under, run_apart
 
 SMALL = PhantomSettings(
     matrix=(96, 96), n_slices=7, slice_spacing=13.0, offset_mm=(0.0, 0.0), through_slice_samples=2, scar=None
@@ -43,12 +43,6 @@ def out(tmp_path) -> Path:
     folder = tmp_path / "results"
     folder.mkdir()
     return folder
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys) -> Cli:
-    """Return a function that runs the command line here."""
-    return lambda *arguments: run_here(monkeypatch, capsys, *arguments)
 
 
 def refused(outcome, *words: str) -> None:

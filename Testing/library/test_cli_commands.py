@@ -17,7 +17,7 @@ from claimslicer.synthesis import synthesize
 from claimslicer.synthesis.normalisation import RemoteScale
 from claimslicer.synthesis.samplers import SAMPLERS, network_evaluations
 from claimslicer.synthesis.texture import measure_texture, texture_of_study
-from cli_runner import Cli, files_under, run_here
+from cli_runner import files_under
 from scipy.ndimage import distance_transform_edt
 
 
@@ -34,12 +34,6 @@ def case(tmp_path_factory, phantom) -> Path:
     write_volume(path, phantom.image, phantom.geometry)
     write_volume(path.with_name("heart_labels.nii.gz"), phantom.labels, phantom.geometry)
     return path
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys) -> Cli:
-    """Return a function that runs the command line here."""
-    return lambda *arguments: run_here(monkeypatch, capsys, *arguments)
 
 
 @pytest.fixture

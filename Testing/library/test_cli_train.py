@@ -8,7 +8,6 @@ from claimslicer.models.registry import resolve
 from claimslicer.studies import write_volume
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 from claimslicer.training.cache import read_cache
-from cli_runner import run_here
 
 CASES = {
     "Case_P001": PhantomScar(),
@@ -29,11 +28,6 @@ def cohort(tmp_path_factory) -> Path:
         write_volume(folder / case / "Images" / f"{case}.nii.gz", study.image, study.geometry)
         write_volume(folder / case / "Contours" / f"{case}.nii.gz", labels, study.geometry)
     return folder
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    return lambda *arguments: run_here(monkeypatch, capsys, *arguments)
 
 
 def test_from_case_folders_to_an_ensemble(cli, cohort, tmp_path):

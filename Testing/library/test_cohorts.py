@@ -1,24 +1,17 @@
-"""Cohorts: settings, single studies, and whole runs on Dask that are killed, stopped and gone on with."""
+"""Cohorts: settings, plans, and single studies."""
 
-import csv
 import errno
 import json
-import os
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import psutil
 import pytest
-import torch
 from claimslicer.cohorts.begin import begin
 from claimslicer.cohorts.config import CohortConfig, Quality, Source
 from claimslicer.cohorts.make import PassedOver, StudyMaker, infarct_dice
-from claimslicer.cohorts.plan import Job, find_parents, plan
+from claimslicer.cohorts.plan import find_parents
 from claimslicer.cohorts.run import UNFINISHED, make_study
 from claimslicer.cohorts.write import write_case
 from claimslicer.errors import ModelError, OutputError, SpecificationError, StudyError
@@ -27,60 +20,19 @@ from claimslicer.events import SILENT
 from claimslicer.labels import Label, infarct_mask, myocardium_mask
 from claimslicer.smile.resample import Histogram, ScarTarget
 from claimslicer.studies import read_study, write_volume
-from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 from claimslicer.training.cache import read_cache
-from cli_runner import Cli, run_here
-
-TIMEOUT_SECONDS = 240
-CASES = {"Case_N002": False, "Case_P001": True, "Case_P004": True, "Case_P005": True}
-"""Case and whether it has a scar. By EMIDEC's split, P004 is held back and P005 is a published test case."""
+from cohort_trial import jobs_of, write_source
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory) -> Path:
-    """Return a folder of small phantoms, the normal one's first slice being its base."""
-    folder = tmp_path_factory.mktemp("source") / "hospital"
-    for seed, (case, has_scar) in enumerate(CASES.items()):
-        settings = PhantomSettings(
-            seed=seed,
-            matrix=(96, 96),
-            n_slices=5,
-            slice_spacing=16.0,
-            offset_mm=(0.0, 0.0),
-            through_slice_samples=2,
-            apex_first=has_scar,
-            scar=PhantomScar(volume_ml=4.0) if has_scar else None,
-        )
-        study = make_phantom(settings).study
-        write_volume(folder / case / "Images" / f"{case}.nii.gz", study.image, study.geometry)
-        write_volume(folder / case / "Contours" / f"{case}.nii.gz", study.labels, study.geometry)
-    (folder / "Case_N002.txt").write_text("first slice : base\n")
-    return folder
+    return write_source(tmp_path_factory.mktemp("source") / "hospital")
 
 
 @pytest.fixture
 def config(source, tmp_path) -> CohortConfig:
     """Return settings of a small and fast cohort."""
     return CohortConfig(out=tmp_path / "cohort", sources=(Source(source),), steps=1, seed=3, device="cpu")
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys) -> Cli:
-    """Return a function that runs the command line here."""
-    return lambda *arguments: run_here(monkeypatch, capsys, *arguments)
-
-
-@pytest.fixture
-def torch_threads():
-    """Give torch its threads back, which a worker's task sets."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
-def jobs_of(config: CohortConfig) -> dict[str, Job]:
-    """Return the planned studies by name."""
-    return {job.name: job for job in plan(config, find_parents(config))}
 
 
 def test_settings_come_from_yaml(tmp_path):
@@ -320,139 +272,3 @@ def test_a_case_is_there_whole_or_not_at_all(config, monkeypatch):
     assert write_case(config.out, job, *made, ".nii.gz") == folder
     assert sorted(folder.rglob("*")) == before
     assert read_study(folder).synthetic and not list(config.out.glob(f"{UNFINISHED}/*"))
-
-
-def start(config: Path, log: Path) -> subprocess.Popen:
-    """Start ``claim-slicer cohort`` in a process of its own."""
-    with log.open("w") as stream:
-        return subprocess.Popen(
-            [sys.executable, "-m", "claimslicer", "cohort", str(config), "--events", "-"],
-            stdout=subprocess.PIPE,
-            stderr=stream,
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,
-            preexec_fn=heed_interrupts if os.name == "posix" else None,  # noqa: PLW1509 (sets one signal)
-        )
-
-
-def heed_interrupts() -> None:
-    """A test run in the background hands on that Ctrl-C is ignored there."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def interrupt(running: subprocess.Popen) -> None:
-    """Press Ctrl-C: a terminal sends it to the command and to its workers alike."""
-    if os.name == "posix":
-        os.killpg(running.pid, signal.SIGINT)
-    else:
-        running.terminate()
-
-
-def wait_for_study(running: subprocess.Popen) -> None:
-    """Wait until a study was made."""
-    for line in running.stdout:
-        if json.loads(line).get("study"):
-            return
-    raise AssertionError("it ended before a study was made")
-
-
-def workers_of(running: subprocess.Popen) -> list[psutil.Process]:
-    """Return the Dask workers of a command."""
-    children = psutil.Process(running.pid).children(recursive=True)
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
-
-
-def whole_studies(out: Path) -> dict[str, np.ndarray]:
-    """Read every study in ``out``, each of which must be whole; return the images."""
-    assert not (out / UNFINISHED).exists()
-    folders = [folder for folder in out.iterdir() if folder.is_dir()]
-    for folder in folders:
-        assert (folder / "recipe.json").is_file() and read_study(folder).labels is not None
-    return {folder.name: read_study(folder).image for folder in folders}
-
-
-def test_killed_stopped_and_gone_on_with(source, tmp_path, cli, monkeypatch, torch_threads):
-    """A killed worker loses nothing, an interrupt leaves whole studies, and a cluster makes the rest."""
-    pytest.importorskip("distributed")
-    file, out, log = tmp_path / "cohort.yaml", tmp_path / "cohort", tmp_path / "stderr.txt"
-    settings = f"out: cohort\nsources: ['{source.as_posix()}']\nsteps: 1\nseed: 3\ndevice: cpu\n"
-
-    file.write_text(settings + "count: 8\n")
-    with start(file, log) as running:
-        wait_for_study(running)
-        workers = workers_of(running)
-        assert len(workers) == 2
-        for process in [psutil.Process(running.pid), *workers]:
-            listening = [c.laddr.ip for c in process.net_connections() if c.status == psutil.CONN_LISTEN]
-            assert set(listening) <= {"127.0.0.1"}
-        workers[0].kill()
-        running.communicate(timeout=TIMEOUT_SECONDS)
-    assert running.returncode == 0, log.read_text()
-    first = whole_studies(out)
-    assert len(first) == 8
-    config = CohortConfig.from_yaml(file)
-    for name, job in jobs_of(config).items():
-        if job.number == 1:
-            assert np.array_equal(StudyMaker(config).make(job)[1].image, first[name])
-
-    file.write_text(settings + "count: 100\n")
-    with start(file, log) as running:
-        wait_for_study(running)
-        interrupt(running)
-        running.communicate(timeout=TIMEOUT_SECONDS)
-    assert running.returncode == 130, log.read_text()
-    assert log.read_text().splitlines()[-1].startswith("Stopped") and "Traceback" not in log.read_text()
-    some = whole_studies(out)
-    assert 8 < len(some) < 100
-    assert all(np.array_equal(some[name], image) for name, image in first.items())
-
-    _go_on_with_a_cluster(file, settings, out, some, cli, monkeypatch)
-
-
-def _go_on_with_a_cluster(
-    file: Path, settings: str, out: Path, some: dict, cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from distributed import LocalCluster
-
-    total = len(some) + 4
-    made_before = {folder: folder.stat().st_mtime_ns for folder in out.iterdir() if folder.is_dir()}
-    file.write_text(settings + f"count: {total}\nworkers: 5\n")
-    with LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None
-    ) as cluster:
-        outcome = cli("cohort", file, "--scheduler", cluster.scheduler_address)
-    assert outcome.code == 0, outcome
-    assert "Network" in outcome.out
-    assert {folder: folder.stat().st_mtime_ns for folder in made_before} == made_before
-    names = set(jobs_of(CohortConfig.from_yaml(file)))
-    assert names <= set(whole_studies(out)) and names - set(some)
-    with (out / "studies.csv").open(encoding="utf-8") as stream:
-        assert {row["name"] for row in csv.DictReader(stream)} == {
-            f.name for f in out.iterdir() if f.is_dir()
-        }
-
-    monkeypatch.delattr("claimslicer.cohorts.run.local_workers")  # nothing is missing, none is needed
-    again = cli("cohort", file)
-    assert again.code == 0 and f"0 synthetic studies made, {total} were there" in again.out
-    file.write_text(settings.replace("seed: 3", "seed: 4") + "count: 5\n")
-    refused = cli("cohort", file)
-    assert refused.code == 2 and "another seed" in refused.err
-
-
-def test_places_and_addresses_that_cannot_be_used(source, tmp_path, cli, monkeypatch):
-    """A folder with other things, one inside the source, and a scheduler that isn't there are refused."""
-    file = tmp_path / "cohort.yaml"
-    settings = f"sources: ['{source.as_posix()}']\nsteps: 1\n"
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "letter.txt").write_text("dear patient")
-    file.write_text(settings + "out: full\n")
-    assert "other files" in cli("cohort", file).err
-    file.write_text(settings + f"out: '{(source / 'made').as_posix()}'\n")
-    assert "outside" in cli("cohort", file).err
-    assert not (source / "made").exists()
-    pytest.importorskip("distributed")
-    monkeypatch.setattr("claimslicer.cohorts.cluster.PATIENCE_SECONDS", 0.5)
-    file.write_text(settings + "out: made\n")
-    outcome = cli("cohort", file, "--scheduler", "tcp://127.0.0.1:9")
-    assert outcome.code == 2 and "127.0.0.1:9" in outcome.err

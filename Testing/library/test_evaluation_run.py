@@ -14,7 +14,6 @@ from claimslicer.labels import Label, infarct_mask, myocardium_mask
 from claimslicer.studies import write_volume
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 from claimslicer.synthesis.normalisation import remote_scale
-from cli_runner import run_here
 
 CASES = {"Case_P001": 20.0, "Case_P004": 100.0, "Case_P015": 200.0, "Case_P047": 300.0, "Case_P050": 150.0}
 """Case and where its scar lies; by EMIDEC's split P001 is for training and the others for validation."""
@@ -52,11 +51,6 @@ def folder(tmp_path_factory):
             write_volume(root / "cohort" / case / part / f"{case}.nii.gz", array, study.geometry)
     (root / "evaluation.yaml").write_text(SETTINGS, encoding="utf-8")
     return root
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys):
-    return lambda *arguments: run_here(monkeypatch, capsys, *arguments)
 
 
 @pytest.fixture

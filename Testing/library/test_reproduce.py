@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from claimslicer.studies import read_study, write_volume
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
-from cli_runner import Cli, run_here
 
 SETTINGS = PhantomSettings(
     matrix=(96, 96),
@@ -54,12 +53,6 @@ def _run(patch: pytest.MonkeyPatch, *arguments: object) -> int:
     except SystemExit as end:
         return int(end.code or 0)
     return 0
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys) -> Cli:
-    """Return a function that runs the command line here."""
-    return lambda *arguments: run_here(monkeypatch, capsys, *arguments)
 
 
 def painted(results: Path) -> list[object]:

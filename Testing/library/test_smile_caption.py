@@ -17,7 +17,6 @@ from claimslicer.smile.patterns import PATTERNS
 from claimslicer.smile.words import parse
 from claimslicer.studies import read_study, write_volume
 from claimslicer.studies.phantom import PhantomSettings, make_phantom
-from cli_runner import Cli, run_here
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -148,12 +147,6 @@ def test_what_has_no_caption_is_said():
     mask = generate_scar(ScarSpec(segments=(8,), percent=40.0), frame).labels
     with pytest.raises(SpecificationError, match="intensity"):
         caption(mask, frame, np.ones((1, 2, 3), np.float32))
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys) -> Cli:
-    """Return a function that runs the command line here."""
-    return lambda *arguments: run_here(monkeypatch, capsys, *arguments)
 
 
 @pytest.fixture(scope="module")

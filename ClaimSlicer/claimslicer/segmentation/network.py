@@ -43,12 +43,12 @@ class UNetSettings:
 
 @dataclass(frozen=True)
 class SegmenterSettings:
-    """The networks. The locator sees 384 mm at 3 mm, the labeller 48 mm round the LV centre of each slice.
+    """The networks. The locator sees 384 mm at 6 mm, the labeller 48 mm round the LV centre of each slice.
 
     ``members`` labellers of the same make vote by their mean probability.
     """
 
-    locator: UNetSettings = field(default_factory=lambda: UNetSettings((8, 16, 32, 64, 64), 128, 3.0, 2))
+    locator: UNetSettings = field(default_factory=lambda: UNetSettings((8, 16, 32, 64, 64), 64, 6.0, 2))
     labeller: UNetSettings = field(
         default_factory=lambda: UNetSettings((16, 32, 64, 128, 128), 48, 1.0, 5, rays=96)
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import ndimage
+from scipy import ndimage, optimize
 from torch import nn
 
 from claimslicer.devices import choose_device
@@ -35,6 +35,14 @@ from claimslicer.segmentation.preprocessing import (
 from claimslicer.segmentation.rules import clean_labels
 from claimslicer.studies import Study
 from claimslicer.studies.provenance import make_recipe
+
+Point = tuple[float, float]
+
+RECENTRINGS, STILL_MM = 6, 1.5
+"""How often the labeller's patches are laid anew at most, and the movement that isn't worth it."""
+
+ASTRAY_MM, UPRIGHT = 12.0, 0.5
+"""How far from the LV's axis a slice's centre may lie, and how little the axis likes to tilt."""
 
 LARGEST_WALL_UNCERTAINTY = 0.45
 """Above it, before calibration, it is no left ventricle: validation hearts have 0.19–0.34, noise 0.5."""
@@ -175,29 +183,58 @@ def _label_probabilities(
 ) -> np.ndarray:
     """Return class probabilities ``(5, z, y, x)`` on the study's grid; beyond the patches all is background.
 
-    Polar patches are laid round the centres of ``left_ventricle`` first, which the locator knows to a few
-    millimetres, and once more round those of the ventricle that is found there.
+    Polar patches are laid round the centres of ``left_ventricle``, which the locator knows to a centimetre,
+    then round those of the ventricle that a labeller finds there, until they stay where they are.
     """
     spacing = (study.geometry.spacing[1], study.geometry.spacing[0])
     stack = normalise(study.image, left_ventricle_centre(left_ventricle), spacing)
-    settings, labellers = segmenter.settings.labeller, segmenter.networks.labellers
+    settings, labellers = segmenter.settings.labeller, list(segmenter.networks.labellers)
 
-    def vote(mask: np.ndarray, views: Sequence[View]) -> np.ndarray:
-        grids = [heart_grid(centre, spacing, settings) for centre in slice_centres(mask, settings)]
+    def vote(centres: Sequence[Point], labellers: Sequence[nn.Module], views: Sequence[View]) -> np.ndarray:
+        grids = [heart_grid(centre, spacing, settings) for centre in centres]
         seen = cut(stack, grids)
         total = torch.zeros((len(seen), settings.classes, *settings.patch_shape))
         for number, view in enumerate(views):
-            events.progress(
-                "segmenting", 0.2 + 0.8 * number / len(views), f"view {number + 1} of {len(views)}"
-            )
+            events.progress("segmenting", 0.2 + 0.8 * number / len(views), "labelling")
             for labeller in labellers:
                 total += view.back(_probabilities(labeller, view.of(seen), segmenter.device))
         return put_back(total / (len(views) * len(labellers)), grids, study.image.shape[1:])
 
-    if settings.rays:
-        first = vote(left_ventricle, VIEWS_POLAR[:1])
-        left_ventricle = _largest_part(first[Label.BACKGROUND] < 0.5, study)
-    return vote(left_ventricle, VIEWS_POLAR if settings.rays else VIEWS_SQUARE)
+    if not settings.rays:
+        return vote(slice_centres(left_ventricle, settings), labellers, VIEWS_SQUARE)
+    centres = centres_near_axis(left_ventricle, spacing)
+    for _ in range(RECENTRINGS):
+        found = vote(centres, labellers[:1], VIEWS_POLAR[:1])
+        before, left_ventricle = centres, _largest_part(found[Label.BACKGROUND] < 0.5, study)
+        centres = centres_near_axis(left_ventricle, spacing)
+        if (np.abs(np.subtract(centres, before)) * spacing).max() < STILL_MM:
+            break
+    return vote(centres, labellers, VIEWS_POLAR)
+
+
+def centres_near_axis(left_ventricle: np.ndarray, spacing_yx: tuple[float, float]) -> list[Point]:
+    """Return the (y, x) voxel of the LV centre in each slice of a mask ``(z, y, x)``, which holds some.
+
+    It is the middle of the mask, unless that is empty or lies farther than :data:`ASTRAY_MM` from the LV's
+    axis: then it is the axis, a straight line through all slices from which outliers are left out.
+    """
+    area = left_ventricle.sum((1, 2))
+    heights, weights = np.arange(len(area)) - (len(area) - 1) / 2, np.sqrt(area / area.max())
+    own_mm = np.zeros((len(area), 2))
+    for z in np.flatnonzero(area):
+        own_mm[z] = np.multiply(left_ventricle_centre(left_ventricle[z : z + 1]), spacing_yx)
+
+    def axis(line: np.ndarray) -> np.ndarray:
+        return line[:2] + heights[:, None] * line[2:]
+
+    def residuals(line: np.ndarray) -> np.ndarray:
+        upright = line[2:] * UPRIGHT  # a single slice, or two, must not tilt it
+        return np.concatenate([((axis(line) - own_mm) * weights[:, None]).ravel(), upright])
+
+    start = np.append(np.average(own_mm, axis=0, weights=weights), (0.0, 0.0))
+    line_mm = axis(optimize.least_squares(residuals, start, loss="cauchy", f_scale=5.0).x)
+    astray = (np.linalg.norm(own_mm - line_mm, axis=1) > ASTRAY_MM) | (area == 0)
+    return [(float(y), float(x)) for y, x in np.where(astray[:, None], line_mm, own_mm) / spacing_yx]
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def slice_centres(left_ventricle: np.ndarray, settings: UNetSettings) -> list[tu
 
 
 def cut(stack: torch.Tensor, grids: Sequence[PatchGrid | PolarGrid]) -> torch.Tensor:
-    """Return ``(z, 3, *size)``: the slices of ``stack`` (z, y, x) between their neighbours, each on its grid."""
+    """Return ``(z, 3, *size)``: slices of ``stack`` (z, y, x) between their neighbours, each on its grid."""
     return torch.stack([grid.sample(stack[neighbour_index(len(stack), z)]) for z, grid in enumerate(grids)])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,8 +40,11 @@ from claimslicer.training.shipping import ship, with_origins
 
 Grid = PatchGrid | PolarGrid
 
-LOCATOR_EVERY = 7
-"""One step in seven trains the locator, the others the labeller."""
+LOCATOR_EVERY = 3
+"""One step in three trains the locator, the others the labeller."""
+
+LOCATOR_RATE = 4.0
+"""The locator's learning rate is so many times the labeller's: at the same it learns far slower."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,13 @@ class SegmentationTrainer:
             kl_sigma=config.kl_sigma,
         ).to(self.device)
         self._locator_loss = segmentation_loss()
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the locator's and the labeller's parameters, each with its learning rate."""
+        return [
+            {"params": list(_network(self.model, part).parameters()), "rate": rate}
+            for part, rate in (("locator", LOCATOR_RATE), ("labeller", 1.0))
+        ]
 
     def loss(self, step: int, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
         """Return the labeller's loss, or every so often the locator's, on a fresh batch."""

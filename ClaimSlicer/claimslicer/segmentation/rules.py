@@ -7,8 +7,8 @@ islands, which may go on in the next slice.
 On the ten pathological validation patients the rim round MVO raised infarct Dice from 0.638 to 0.648, nearly
 all of it in one whose small infarct is mostly MVO. Others were left out, as none raised it: filling holes of
 background in the ventricle (they lay in cavity that was taken for infarct), the cavity in one piece a slice,
-wall between cavity and background, no infarct in slices without cavity, MVO of at least 0.1 or 0.2 ml, infarct
-without holes.
+wall between cavity and background, no infarct in slices without cavity, MVO of at least 0.1 or 0.2 ml,
+infarct without holes.
 """
 
 from __future__ import annotations

@@ -61,9 +61,9 @@ class ExperimentConfig:
     arms: tuple[Arm, ...] = TABLE_2
     thresholds: bool = True
     seeds: int = 3
-    steps: int = 3600
-    joint_steps: int = 900
-    generator_steps: int = 2800
+    steps: int = 1600
+    joint_steps: int = 400
+    generator_steps: int = 3800
     generator: str | None = None
     synthetic_share: float | None = None
     painting: Mapping[str, Any] = field(default_factory=dict)

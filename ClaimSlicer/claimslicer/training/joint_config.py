@@ -39,9 +39,9 @@ class JointConfig(TrainingConfig):
 
     steps: int = field(init=False, default=1)
     """Of the third stage, as the loop counts them."""
-    pretrain_segmenter_steps: int = 3600
-    generator_steps: int = 2800
-    joint_steps: int = 2000
+    pretrain_segmenter_steps: int = 1600
+    generator_steps: int = 3800
+    joint_steps: int = 1000
     initial_segmenter: str = ""
     initial_generator: str = ""
     """Names or paths of models to begin from, instead of a stage or before it."""

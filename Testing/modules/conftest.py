@@ -46,6 +46,7 @@ HOST_TESTS = (
     "test_views.py",
     "test_heart_views.py",
     "test_synthesis.py",
+    "test_synthesis_compare.py",
     "test_segmentation.py",
     "test_journey.py",
 )
@@ -54,7 +55,7 @@ if not MISSING:
     load("pythonqt_lint", TESTING / "pythonqt_lint.py")
     from host import application
 
-    for file in HOST_TESTS:
+    for file in (*HOST_TESTS, "synthesis_trial.py"):
         application.speak_pythonqt(file.removesuffix(".py"))
 
 

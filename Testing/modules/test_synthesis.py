@@ -1,10 +1,8 @@
-"""The module Scar Synthesis with the real worker and network: painted, compared, failed, reopened."""
+"""The module Scar Synthesis with the real worker and network: painted, cancelled, failed."""
 
 from __future__ import annotations
 
 import errno
-import json
-import time
 
 import numpy as np
 import psutil
@@ -14,84 +12,16 @@ from claimslicer.labels import Label, infarct_mask
 from claimslicer.models.registry import DEFAULT_MODEL
 from claimslicer.smile import ScarSpec
 from claimslicer.smile.lesion import border_zone
-from claimslicer.studies import read_study
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 from claimslicer.synthesis.samplers import SAMPLERS
 from claimslicer.synthesis.texture import ANY, PRESETS, texture_of_study
 from PySide6 import QtCore, QtTest
-
-LEFT = QtCore.Qt.MouseButton.LeftButton
-CONTROL = QtCore.Qt.KeyboardModifier.ControlModifier
-
-
-def wait_for(condition, seconds: float = 120.0) -> None:
-    """Let Qt work until ``condition`` holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        slicer.app.processEvents()
-        time.sleep(0.005)
-
-
-def click(widget, **where) -> None:
-    """Click a widget as the user does, in its middle."""
-    assert widget.enabled, f"{widget.objectName} is off"
-    QtTest.QTest.mouseClick(widget, LEFT, **where)
+from synthesis_trial import click, open_with_a_scar, paint, rows, wait_for
 
 
 @pytest.fixture
 def panel(open_panel, phantom):
-    """The panel with the phantom and a small scar mask in its wall, at two steps."""
-    from ClaimSlicerLib.mrml import add_segmentation, volume_study
-    from ClaimSlicerLib.segments import SCAR_STYLES
-
-    panel = open_panel("SynthesisModule")
-    labels = volume_study(*phantom).labels
-    scar = (labels == Label.MYOCARDIUM).astype(np.uint8)
-    scar[:4], scar[5:], scar[:, :, : scar.shape[2] // 2] = 0, 0, 0
-    panel.ui.volumeSelector.setCurrentNode(phantom[0])
-    panel.ui.labelsSelector.setCurrentNode(phantom[1])
-    assert not panel.ui.applyButton.enabled
-    assert "scar" in panel.ui.applyButton.toolTip
-    panel.ui.scarSelector.setCurrentNode(add_segmentation(scar, phantom[0], "my scar", SCAR_STYLES))
-    panel.ui.stepsBox.value = 2
-    slicer.app.layoutManager().viewport().show()
-    panel.parent.show()
-    return panel
-
-
-def paint(panel, count: int = 1) -> list:
-    """Press the button, wait for the end, and return the new variants."""
-    from SynthesisModuleLib.variants import variants
-
-    before = [variant.node for variant in variants()]
-    panel.ui.variantsBox.value = count
-    click(panel.ui.applyButton)
-    assert panel.job.running
-    assert not panel.ui.applyButton.enabled
-    wait_for(lambda: not panel.job.running)
-    assert panel.ui.applyButton.enabled
-    return [variant.node for variant in variants() if variant.node not in before]
-
-
-def rows(panel) -> list[list[str]]:
-    table = panel.ui.variantsTable
-    return [
-        [table.item(row, column).text() for column in range(table.columnCount)]
-        for row in range(table.rowCount)
-    ]
-
-
-def choose_row(panel, row: int, modifier=QtCore.Qt.KeyboardModifier.NoModifier) -> None:
-    table = panel.ui.variantsTable
-    place = table.visualItemRect(table.item(row, 0)).center()
-    QtTest.QTest.mouseClick(table.viewport(), LEFT, modifier, place)
-
-
-def opacity() -> float:
-    from ClaimSlicerLib import views
-
-    return views.shown_opacity()
+    return open_with_a_scar(open_panel, phantom)
 
 
 def test_painting_adds_marked_variants_and_shows_them(panel, phantom, dialogs):
@@ -323,162 +253,6 @@ def test_closing_the_scene_ends_job_and_comparison(panel, dialogs):
     assert rows(panel) == []
     assert slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") == []
     assert dialogs.errors() == []
-
-
-def test_fade_flicker_windows_and_the_way_back(panel, phantom):
-    from ClaimSlicerLib import views
-
-    layout = slicer.app.layoutManager().layout
-    (node,) = paint(panel)
-    slider = panel.ui.fadeSlider
-    QtTest.QTest.keyClick(slider, QtCore.Qt.Key.Key_Home)
-    assert (panel.parameters.fade, opacity()) == (0, 0.0)
-    QtTest.QTest.keyClick(slider, QtCore.Qt.Key.Key_PageUp)
-    assert opacity() == panel.parameters.fade / 100 == 0.25
-    click(panel.ui.flickerButton)
-    wait_for(lambda: opacity() == 1.0, 3)
-    wait_for(lambda: opacity() == 0.0, 3)
-    click(panel.ui.flickerButton)
-    assert opacity() == 0.25
-    phantom[0].GetDisplayNode().SetAutoWindowLevel(False)
-    phantom[0].GetDisplayNode().SetWindowLevel(77.0, 66.0)
-    assert (node.GetDisplayNode().GetWindow(), node.GetDisplayNode().GetLevel()) == (77.0, 66.0)
-    node.GetDisplayNode().SetWindowLevel(55.0, 44.0)
-    assert phantom[0].GetDisplayNode().GetLevel() == 44.0
-    end = np.abs(
-        slicer.util.arrayFromVolume(node).astype(float) - slicer.util.arrayFromVolume(phantom[0])
-    ).max()
-    assert (panel.ui.lowLabel.text, panel.ui.highLabel.text) == (f"−{end:.4g}", f"+{end:.4g}")
-    panel.ui.arrangementSelector.currentIndex = 2
-    assert views.comparing() is views.Arrangement.ONE_VIEW
-    assert opacity() == 0.25
-    shown = phantom[1].GetDisplayNode()
-    assert not shown.GetVisibility2D()
-    panel.ui.segmentationsCheck.click()
-    assert shown.GetVisibility2D()
-    click(panel.ui.leaveButton)
-    assert views.comparing() is None
-    assert slicer.app.layoutManager().layout == layout
-    assert not panel.ui.fadeSlider.enabled
-    node.GetDisplayNode().SetWindowLevel(10.0, 20.0)
-    assert phantom[0].GetDisplayNode().GetLevel() == 44.0
-
-
-def test_another_layout_from_slicers_menu_ends_the_comparison(panel, phantom):
-    paint(panel)
-    assert panel.ui.leaveButton.enabled
-    click(panel.ui.flickerButton)
-    slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutOneUpRedSliceView)
-    assert not panel.ui.leaveButton.enabled
-    assert not panel.comparison.flicker.running
-    assert phantom[1].GetDisplayNode().GetVisibility2D()
-
-
-def test_two_variants_are_compared_and_one_by_a_double_click(panel, phantom):
-    first, second = paint(panel, 2)
-    choose_row(panel, 0)
-    choose_row(panel, 1, CONTROL)
-    assert not panel.ui.exportButton.enabled
-    click(panel.ui.compareButton)
-    assert (panel.parameters.against, panel.parameters.shown) == (first, second)
-    assert panel.ui.firstLabel.text == "First"
-    table = panel.ui.variantsTable
-    place = table.visualItemRect(table.item(1, 0)).center()
-    choose_row(panel, 1)
-    QtTest.QTest.mouseDClick(table.viewport(), LEFT, QtCore.Qt.KeyboardModifier.NoModifier, place)
-    assert (panel.parameters.against, panel.parameters.shown) == (phantom[0], second)
-    slicer.mrmlScene.RemoveNode(phantom[0])
-    choose_row(panel, 0)
-
-
-def test_without_its_original_a_variant_can_still_be_exported(panel, phantom, dialogs, tmp_path):
-    (node,) = paint(panel)
-    image = slicer.util.arrayFromVolume(node).copy()
-    slicer.mrmlScene.RemoveNode(phantom[0])
-    choose_row(panel, 0)
-    click(panel.ui.compareButton)
-    assert "isn't in the scene any more" in dialogs.errors()[-1]
-    for name in ("mine.nii.gz", "mine.nrrd"):
-        dialogs.paths.append(tmp_path / name)
-        click(panel.ui.exportButton)
-        wait_for(lambda: not panel.job.running)
-        written = tmp_path / name.replace("mine", "mine_synthetic")
-        assert str(written) in panel.ui.resultLabel.text
-        study = read_study(written)
-        assert study.synthetic
-        assert np.array_equal(study.image, image)
-        sidecar = json.loads((tmp_path / "mine_synthetic.json").read_text(encoding="utf-8"))
-        assert (sidecar["synthetic"], sidecar["command"], sidecar["seed"]) == (True, "synthesize", 0)
-    dialogs.shown.clear()
-    (tmp_path / "file").touch()
-    dialogs.paths.append(tmp_path / "file" / "image.nrrd")
-    click(panel.ui.exportButton)
-    wait_for(lambda: not panel.job.running)
-    assert len(dialogs.errors()) == 1
-
-
-def test_delete_asks_and_takes_only_the_chosen(panel, phantom, dialogs):
-    from ClaimSlicerLib import views
-    from PySide6.QtWidgets import QMessageBox
-
-    _first, second = paint(panel, 2)
-    second_name, before = second.GetName(), slicer.mrmlScene.GetNumberOfNodes()
-    choose_row(panel, 0)
-    dialogs.answers.append(QMessageBox.StandardButton.Cancel)
-    click(panel.ui.deleteButton)
-    assert slicer.mrmlScene.GetNumberOfNodes() == before
-    dialogs.answers.append(QMessageBox.StandardButton.Ok)
-    click(panel.ui.deleteButton)
-    assert [row[0] for row in rows(panel)] == [second_name]
-    # The node with its display and storage.
-    assert slicer.mrmlScene.GetNumberOfNodes() <= before - 3
-    assert phantom[0].GetScene() is not None
-    assert views.comparing() is None
-    from SynthesisModuleLib.variants import remove_variant
-
-    with pytest.raises(ValueError, match="no variant of ours"):
-        remove_variant(phantom[0])
-
-
-def test_scene_saved_and_reopened_is_as_it_was(panel, phantom, tmp_path):
-    from ClaimSlicerLib import views
-
-    panel.ui.seedBox.value = 41
-    panel.ui.textureSelector.currentIndex = 1
-    panel.ui.samplerSelector.currentIndex = 1
-    images = [slicer.util.arrayFromVolume(node).copy() for node in paint(panel, 2)]
-    panel.parameters.device = "cuda:3"
-    panel.ui.fadeSlider.value = 40
-    listed = rows(panel)
-    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
-    slicer.mrmlScene.Clear()
-    assert panel.ui.seedBox.value != 41
-    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
-    slicer.app.processEvents()
-    assert (panel.ui.seedBox.value, panel.ui.variantsBox.value, panel.ui.stepsBox.value) == (41, 2, 2)
-    assert (panel.ui.textureSelector.currentIndex, panel.ui.samplerSelector.currentIndex) == (1, 1)
-    assert "cuda:3 (not here)" in panel.ui.deviceSelector.currentText
-    assert rows(panel) == listed
-    assert views.comparing() is views.Arrangement.WITH_DIFFERENCE
-    assert (panel.ui.fadeSlider.value, opacity()) == (40, 0.4)
-    assert [node.GetName() for node in panel.variants.chosen()] == [listed[0][0]]
-    choose_row(panel, 1)
-    click(panel.ui.compareButton)
-    assert np.array_equal(slicer.util.arrayFromVolume(panel.parameters.shown), images[1])
-    assert panel.parameters.against is panel.parameters.volume
-    panel.parameters.device = "auto"
-    panel.ui.variantsBox.value = 1
-    assert len(paint(panel)) == 1
-
-
-def test_going_on_to_segmentation(panel):
-    from ClaimSlicerLib import views
-
-    (node,) = paint(panel)
-    click(panel.ui.segmentButton)
-    assert views.comparing() is None
-    assert slicer.util.selectedModule() == "SegmentationModule"
-    assert slicer.util.getModuleLogic("SegmentationModule").getParameterNode().volume is node
 
 
 def test_the_boxes_offer_what_the_library_has(panel):

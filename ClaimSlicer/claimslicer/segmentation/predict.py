@@ -38,6 +38,9 @@ from claimslicer.studies.provenance import make_recipe
 
 Point = tuple[float, float]
 
+LEAST_LOCATED = 0.4
+"""The locator's probability from which a voxel belongs to the left ventricle: it errs on the small side."""
+
 RECENTRINGS, STILL_MM = 6, 1.5
 """How often the labeller's patches are laid anew at most, and the movement that isn't worth it."""
 
@@ -165,9 +168,11 @@ def find_left_ventricle(segmenter: SegmenterModel, study: Study) -> np.ndarray:
     spacing = (study.geometry.spacing[1], study.geometry.spacing[0])
     grid = whole_slice_grid(study.image.shape[1:], spacing, segmenter.settings.locator)
     stack = with_neighbours(grid.sample(normalise(study.image, None, spacing)))
-    found = _probabilities(segmenter.networks.locator, stack, segmenter.device)[:, 1:]
-    back, inside = grid.put_back(found[:, 0], study.image.shape[1:])
-    return _largest_part((back.numpy() > 0.5) & inside.numpy(), study)
+    found = torch.zeros((len(stack), *grid.size))
+    for view in VIEWS_SQUARE:
+        found += view.back(_probabilities(segmenter.networks.locator, view.of(stack), segmenter.device))[:, 1]
+    back, inside = grid.put_back(found / len(VIEWS_SQUARE), study.image.shape[1:])
+    return _largest_part((back.numpy() > LEAST_LOCATED) & inside.numpy(), study)
 
 
 def _largest_part(mask: np.ndarray, study: Study) -> np.ndarray:

@@ -16,7 +16,7 @@ def heart(request) -> AnalyticHeart:
     infarct = heart.wall & (heart.degrees > 200) & (heart.degrees < 320)
     heart.labels[infarct] = Label.INFARCT
     core = infarct & (heart.degrees > 240) & (heart.degrees < 280) & (heart.depth > 0.1) & (heart.depth < 0.5)
-    core[: len(core) // 2] = False  # near the apex its rim would be the whole wall
+    core[: len(core) // 2] = False
     heart.labels[core] = Label.MVO
     return heart
 
@@ -65,24 +65,6 @@ def test_infarct_that_is_small_or_unsure_is_healthy(heart):
     labels[small] = Label.INFARCT
     np.testing.assert_array_equal(apply(rules.sure_infarct, heart, labels), heart.labels)
     assert not infarct_mask(apply(rules.sure_infarct, heart, heart.labels, 0.6)).any()
-
-
-def test_mvo_gets_a_rim_of_infarct_as_wide_as_said_and_within_the_wall(heart):
-    labels = np.where(heart.labels == Label.INFARCT, Label.MYOCARDIUM, heart.labels)
-    after = apply(rules.rim_round_mvo, heart, labels)
-    rim = (after == Label.INFARCT) & (labels == Label.MYOCARDIUM)
-    np.testing.assert_array_equal(after[~rim], labels[~rim])
-    y, x = np.meshgrid(*map(np.arange, labels.shape[1:]), indexing="ij")
-    _, dy, dx = heart.geometry.spacing_zyx
-    for z in range(len(labels)):
-        mvo = np.argwhere(labels[z] == Label.MVO)
-        wall = labels[z] == Label.MYOCARDIUM
-        if not len(mvo):
-            assert not rim[z].any()
-            continue
-        distance = np.hypot((y[..., None] - mvo[:, 0]) * dy, (x[..., None] - mvo[:, 1]) * dx).min(-1)
-        np.testing.assert_array_equal(rim[z], wall & (distance <= rules.MVO_RIM_MM))
-    assert rim.any()
 
 
 def test_the_rules_follow_each_other(heart):

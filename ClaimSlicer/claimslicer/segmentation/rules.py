@@ -4,11 +4,12 @@ A rule takes labels ``(z, y, x)`` uint8 0–4, the probability of infarct or MVO
 geometry, and returns new labels. Slices are 8–10 mm thick, so neighbourhoods lie in the slice plane, but for
 islands, which may go on in the next slice.
 
-On the ten pathological validation patients the rim round MVO raised infarct Dice from 0.638 to 0.648, nearly
-all of it in one whose small infarct is mostly MVO. Others were left out, as none raised it: filling holes of
+They were tried on the held-back patients of a cross-validation over EMIDEC (46 with infarct, 22 without):
+dropping small and unsure islands raised infarct Dice from 0.614 to 0.624, and left 4 instead of 15 normals
+with more than 1 ml of infarct. Others were left out, as none raised it: infarct round MVO, filling holes of
 background in the ventricle (they lay in cavity that was taken for infarct), the cavity in one piece a slice,
-wall between cavity and background, no infarct in slices without cavity, MVO of at least 0.1 or 0.2 ml,
-infarct without holes.
+wall between cavity and background, no infarct in slices without cavity, a smallest MVO, infarct without
+holes.
 """
 
 from __future__ import annotations
@@ -21,14 +22,11 @@ from scipy import ndimage
 from claimslicer.labels import Label, infarct_mask
 from claimslicer.studies import Geometry
 
-SMALLEST_INFARCT_ML = 1.0
-"""Smaller islands of infarct are labelled healthy: they hold 0.5 % of the infarct in the training labels."""
+SMALLEST_INFARCT_ML = 2.0
+"""Smaller islands of infarct are labelled healthy: they hold 1.3 % of the infarct in EMIDEC's labels."""
 
 LEAST_INFARCT_PROBABILITY = 2 / 3
 """Islands whose mean probability of infarct is lower are labelled healthy."""
-
-MVO_RIM_MM = 3.0
-"""So near to MVO all wall is infarct: in the training labels 98 % of it is, and 94 % within 4 mm."""
 
 Rule = Callable[[np.ndarray, np.ndarray, Geometry], np.ndarray]
 
@@ -60,18 +58,7 @@ def sure_infarct(labels: np.ndarray, probability: np.ndarray, geometry: Geometry
     return np.where(doubtful[islands], Label.MYOCARDIUM, labels).astype(labels.dtype)
 
 
-def rim_round_mvo(labels: np.ndarray, _probability: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """Label healthy wall infarct within :data:`MVO_RIM_MM` of MVO, which is the core of an infarct."""
-    labels = labels.copy()
-    for plane in labels:
-        mvo = plane == Label.MVO
-        if mvo.any():
-            distance = ndimage.distance_transform_edt(~mvo, sampling=geometry.spacing_zyx[1:])
-            plane[(plane == Label.MYOCARDIUM) & (distance <= MVO_RIM_MM)] = Label.INFARCT
-    return labels
-
-
-RULES: tuple[Rule, ...] = (one_ventricle, one_piece_a_slice, sure_infarct, rim_round_mvo)
+RULES: tuple[Rule, ...] = (one_ventricle, one_piece_a_slice, sure_infarct)
 
 
 def clean_labels(

@@ -196,12 +196,12 @@ VIEWS_POLAR = tuple(View(number >= 2, 0, bool(number % 2)) for number in range(4
 def find_left_ventricle(segmenter: SegmenterModel, study: Study) -> np.ndarray:
     """Return roughly where cavity and wall are, bool ``(z, y, x)``. Raises StudyError where they aren't.
 
-    Where the locator sees several, it is the one of which a polar labeller is surest.
+    Where the locator sees several, it is the one whose wall a polar labeller is surest of.
     """
     places = _places(segmenter, study)
     if len(places) == 1 or not segmenter.settings.labeller.rays:
         return places[0]
-    return max(places, key=lambda place: _certainty(segmenter, study, place))
+    return min(places, key=lambda place: _doubt(segmenter, study, place))
 
 
 def _places(segmenter: SegmenterModel, study: Study) -> list[np.ndarray]:
@@ -225,15 +225,15 @@ def _places(segmenter: SegmenterModel, study: Study) -> list[np.ndarray]:
     return [parts == k + 1 for k in likely]
 
 
-def _certainty(segmenter: SegmenterModel, study: Study, place: np.ndarray) -> float:
-    """Return how much left ventricle the labeller sees at a place, voxels counted by how sure it is."""
+def _doubt(segmenter: SegmenterModel, study: Study, place: np.ndarray) -> float:
+    """Return how unsure a labeller is of the wall that it finds at a place: its mean entropy, 1 without any."""
     labelling = _Labelling(segmenter, study, left_ventricle_centre(place))
     try:
         found = labelling.vote(labelling.centres(place), labelling.views[:1])
     except StudyError:
-        return 0.0
-    sure = 1 - _entropy(found, len(found))
-    return float(sure[found.argmax(0) != Label.BACKGROUND].sum())
+        return 1.0
+    wall = myocardium_mask(found.argmax(0))
+    return float(_entropy(found, len(found))[wall].mean()) if wall.any() else 1.0
 
 
 class _Labelling:

@@ -6,8 +6,9 @@ With --folds every patient is segmented by the model that didn't see it: the fol
 so on, each a model with the file held_out.txt, one case's name a line. Cases that a model has segmented
 already are taken from accuracy.csv when the command is given again: folds may be scored as they come.
 
-Dice by both conventions: EMIDEC's, where an empty prediction of an empty case scores 1, and without such
-cases. Intervals are 95 % bootstrap intervals over patients. Prints the table and writes accuracy.csv.
+A study in which no left ventricle is found counts as one where nothing is. Dice by both conventions:
+EMIDEC's, where an empty prediction of an empty case scores 1, and without such cases. Intervals are 95 %
+bootstrap intervals over patients. Prints the table and writes accuracy.csv.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from claimslicer.errors import StudyError
 from claimslicer.labels import infarct_mask
 from claimslicer.models.registry import resolve
 from claimslicer.outputs import write_text
@@ -63,14 +65,17 @@ def evaluate(data: Path, case: str, model: str | None) -> Row:
     """Segment one study and compare it with its labels."""
     study = read_study(data / case)
     start = time.perf_counter()
-    result = segment(study, model=model)
+    try:
+        found = segment(study, model=model).labels
+    except StudyError as error:
+        print(error, flush=True)
+        found = np.zeros(study.image.shape, np.uint8)
     seconds = time.perf_counter() - start
-    found = result.labels
     comparison = compare(found, study.labels, study.geometry)
     ml = study.geometry.voxel_volume_ml
     row: Row = {
         "case": case,
-        "weights": result.recipe["weights"]["sha256"][:12],
+        "weights": resolve(model, "segmentation").card.sha256[:12],
         "seconds": round(seconds, 2),
         "infarct_ml": round(float(infarct_mask(found).sum() * ml), 2),
         "reference_ml": round(float(infarct_mask(study.labels).sum() * ml), 2),

@@ -226,7 +226,7 @@ def _places(segmenter: SegmenterModel, study: Study) -> list[np.ndarray]:
 
 
 def _doubt(segmenter: SegmenterModel, study: Study, place: np.ndarray) -> float:
-    """Return how unsure a labeller is of the wall that it finds at a place: its mean entropy, 1 without any."""
+    """Return the mean entropy, 0–1, of the wall that a labeller finds at a place, 1 without any."""
     labelling = _Labelling(segmenter, study, left_ventricle_centre(place))
     try:
         found = labelling.vote(labelling.centres(place), labelling.views[:1])

@@ -221,7 +221,7 @@ def test_weights_that_dont_fit_are_refused(cohort, tmp_path, monkeypatch):
     fields = json.loads(model.card_file.read_text(encoding="utf-8"))
     other = load_segmenter("emidec", "cpu").settings
     fields["network"] = dataclasses.replace(
-        other, labeller=dataclasses.replace(other.labeller, pixel_mm=1.0)
+        other, labeller=dataclasses.replace(other.labeller, pixel_mm=1.25)
     ).to_dict()
     for unwanted in ("name", "sha256", "format_version", "made_with"):
         fields.pop(unwanted)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from claimslicer.errors import SpecificationError
+
+_EXPONENT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
+"""Numbers such as 1e-3: YAML 1.2 reads them as numbers, PyYAML, which is of YAML 1.1, as text."""
 
 
 def read_yaml_settings(path: Path) -> dict[str, Any]:
     """Return the ``setting: value`` lines of the file. Raises SpecificationError."""
     import yaml
 
+    class Loader(yaml.SafeLoader):
+        """Knows ``_EXPONENT`` too."""
+
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        values = yaml.load(Path(path).read_text(encoding="utf-8"), Loader)
     except FileNotFoundError as error:
         raise SpecificationError(f"There is no configuration at '{path}'.") from error
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:

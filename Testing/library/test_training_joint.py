@@ -332,6 +332,11 @@ def test_the_command_says_what_is_wrong(tmp_path, monkeypatch, capsys):
         ({"steps": 5}, "Unknown setting 'steps'"),
         ({"precision": "fp8"}, "'precision' must be"),
         ({"devices": 0}, "'devices' must be at least 1"),
+        ({"joint_steps": "many"}, "'joint_steps' can't be 'many'"),
+        ({"segmentation": {"kl_sigma": "much"}}, "'kl_sigma' can't be 'much'"),
+        ({"segmenter_learning_rate": 2.0}, "^'segmenter_learning_rate' must be above 0 and below 1.$"),
+        ({"feedback_weight": -1.0}, "^'feedback_weight' must be 0 or more.$"),
+        ({"halo_mm": 11}, "^'halo_mm' must lie between 0 and 10.$"),
     ],
 )
 def test_wrong_settings_are_refused(settings, said, tmp_path):
@@ -339,6 +344,15 @@ def test_wrong_settings_are_refused(settings, said, tmp_path):
     path.write_text(yaml.safe_dump({"cache": "a", "out": "b", **settings}), encoding="utf-8")
     with pytest.raises(SpecificationError, match=said):
         JointConfig.from_yaml(path)
+
+
+def test_numbers_with_an_exponent_are_numbers(tmp_path):
+    path = tmp_path / "joint.yaml"
+    text = "cache: a\nout: b\nname: one1e3\nlearning_rate: 1e-3\nsegmentation: {weight_decay: 2E-2}\n"
+    path.write_text(text, encoding="utf-8")
+    config = JointConfig.from_yaml(path)
+    assert (config.learning_rate, config.segmenter_stage().weight_decay) == (0.001, 0.02)
+    assert config.name == "one1e3"
 
 
 def test_a_cohort_without_infarct_is_refused(tmp_path):

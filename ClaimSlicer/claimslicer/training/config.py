@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +16,7 @@ from claimslicer.synthesis.settings import GeneratorSettings
 from claimslicer.yaml_settings import read_yaml_settings
 
 _TYPES: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "str": str, "bool": bool}
+_LISTS: dict[str, tuple[type, ...]] = {"tuple[int, ...]": (int,), "tuple[float, ...]": (int, float)}
 AUGMENTATIONS = ("standard", "wide")
 PRECISIONS = ("32", "bf16")
 _NOT_OF_WEIGHTS = frozenset(
@@ -26,6 +28,26 @@ def named_or_path(model: str, folder: Path) -> str:
     """Return a model's name, which is a bare word, as it is, and a path, relative to ``folder``, in full."""
     path = Path(model).expanduser()
     return str((folder / path).resolve()) if len(path.parts) > 1 or path.suffix else model
+
+
+def _is_list_of(kinds: tuple[type, ...], value: object) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(one, kinds) and not isinstance(one, bool) for one in value
+    )
+
+
+def check_between(settings: object, low: float, high: float, *names: str) -> None:
+    """Raise SpecificationError that names the first of ``names`` whose value isn't between, ends included."""
+    span = f"be {low:g} or more" if high == math.inf else f"lie between {low:g} and {high:g}"
+    for name in names:
+        if not low <= getattr(settings, name) <= high:
+            raise SpecificationError(f"'{name}' must {span}.")
+
+
+def check_rate(settings: object, name: str) -> None:
+    """Raise SpecificationError where the learning rate ``name`` isn't between 0 and 1."""
+    if not 0 < getattr(settings, name) < 1:
+        raise SpecificationError(f"'{name}' must be above 0 and below 1.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +89,16 @@ class TrainingConfig:
             wanted = _TYPES.get(str(field.type))
             if wanted and (not isinstance(value, wanted) or isinstance(value, bool) != (wanted is bool)):
                 raise SpecificationError(f"The training setting '{field.name}' can't be {value!r}.")
+            if str(field.type) in _LISTS and not _is_list_of(_LISTS[str(field.type)], value):
+                raise SpecificationError(f"The training setting '{field.name}' must be a list of numbers.")
         counts = ("steps", "batch_size", "checkpoint_every", "validate_every")
         for name in (*counts, "devices", "nodes", "accumulation"):
             if getattr(self, name) < 1:
                 raise SpecificationError(f"The training setting '{name}' must be at least 1.")
-        if not 0 < self.learning_rate < 1 or not 0 <= self.average_decay < 1:
-            raise SpecificationError("'learning_rate' must lie in (0, 1) and 'average_decay' in [0, 1).")
+        check_rate(self, "learning_rate")
+        check_between(self, 0, math.inf, "weight_decay", "warmup_steps", "seed", "threads")
+        if not 0 <= self.average_decay < 1:
+            raise SpecificationError("'average_decay' must be 0 or more and below 1.")
         if self.precision not in PRECISIONS:
             raise SpecificationError(f"'precision' must be {' or '.join(PRECISIONS)}, in quotes.")
 
@@ -94,6 +120,8 @@ class TrainingConfig:
         for key in ("cache", "out"):
             if key not in values:
                 raise SpecificationError(f"The setting '{key}' is missing in '{path}'.")
+            if not isinstance(values[key], str):
+                raise SpecificationError(f"The setting '{key}' in '{path}' must be a path.")
             values[key] = (Path(path).parent / Path(values[key]).expanduser()).resolve()
         if values.get("captions") and isinstance(values["captions"], str):
             values["captions"] = str((Path(path).parent / Path(values["captions"]).expanduser()).resolve())
@@ -145,15 +173,12 @@ class SegmentationConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("infarct_share", "synthetic_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SpecificationError(f"'{name}' must lie between 0 and 1.")
-        losses = (self.dice_weight, self.cross_entropy_weight, self.kl_weight)
-        if min(losses) < 0 or not any(losses) or not 0 <= self.kl_sigma <= 10:
-            raise SpecificationError(
-                "'dice_weight', 'cross_entropy_weight' and 'kl_weight' must be 0 or more and not all 0, and "
-                "'kl_sigma' must lie between 0 and 10 pixels."
-            )
+        check_between(self, 0, 1, "infarct_share", "synthetic_share")
+        losses = ("dice_weight", "cross_entropy_weight", "kl_weight")
+        check_between(self, 0, math.inf, *losses)
+        check_between(self, 0, 10, "kl_sigma")
+        if not any(getattr(self, name) for name in losses):
+            raise SpecificationError("'dice_weight', 'cross_entropy_weight' and 'kl_weight' can't all be 0.")
         if self.augmentation not in AUGMENTATIONS:
             raise SpecificationError(f"'augmentation' must be {' or '.join(AUGMENTATIONS)}.")
         if len(self.class_weights) != 5 or min(self.class_weights) <= 0:
@@ -204,14 +229,9 @@ class SynthesisConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("condition_dropout", "caption_dropout", "halo_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SpecificationError(f"'{name}' must lie between 0 and 1.")
-        for name in ("gain_spread", "blood_spread", "reward_time"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise SpecificationError(f"'{name}' must lie between 0 and 1.")
-        if self.reward_weight < 0:
-            raise SpecificationError("'reward_weight' must be 0 or more.")
+        check_between(self, 0, 1, "condition_dropout", "caption_dropout", "halo_share")
+        check_between(self, 0, 1, "gain_spread", "blood_spread", "reward_time")
+        check_between(self, 0, math.inf, "reward_weight")
         for name in ("context_widths", "widths"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # YAML gives a list
         self.network()

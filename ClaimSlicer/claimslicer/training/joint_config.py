@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from claimslicer.training.config import (
     SegmentationConfig,
     SynthesisConfig,
     TrainingConfig,
+    check_between,
+    check_rate,
     named_or_path,
 )
 from claimslicer.training.masks import MASKS
@@ -24,6 +27,7 @@ _OF_ALL_STAGES = (
     *("devices", "nodes", "accumulation", "precision", "tensorboard"),
 )
 _SHARES = ("synthetic_share", "feedback_time", "repaint_share", "quality_pass_rate")
+_COUNTS = ("pretrain_segmenter_steps", "generator_steps", "joint_steps", "feedback_ramp_steps")
 
 _UNUSED: dict[str, Any] = {"normal_share": None, "normals": True, "masks": "ours", "texture": ""}
 
@@ -82,11 +86,9 @@ class JointConfig(TrainingConfig):
     well as in this share of the validation patients; 0: all."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()  # before anything is reckoned with them, values must be numbers
         object.__setattr__(self, "steps", max(self.joint_steps, 1))
-        super().__post_init__()
-        for name in _SHARES:
-            if not 0 <= getattr(self, name) <= 1:
-                raise SpecificationError(f"'{name}' must lie between 0 and 1.")
+        check_between(self, 0, 1, *_SHARES)
         share = self.normal_share
         if share is not None and not (isinstance(share, int | float) and 0 <= share <= 1):
             raise SpecificationError("'normal_share' must lie between 0 and 1, or be left out.")
@@ -96,23 +98,11 @@ class JointConfig(TrainingConfig):
             raise SpecificationError(
                 "Scars that a 'target' asks for are drawn by the masks 'ours': leave one out."
             )
-        counts = ("pretrain_segmenter_steps", "generator_steps", "joint_steps", "feedback_ramp_steps")
-        for name in counts:
-            if getattr(self, name) < 0:
-                raise SpecificationError(f"'{name}' must be 0 or more.")
-        if self.synthetic_studies < 1 or not 1 <= self.num_inference_steps <= 1000:
-            raise SpecificationError(
-                "'synthetic_studies' must be 1 or more, and 'num_inference_steps' 1 to 1000."
-            )
-        if (
-            not 0 < self.segmenter_learning_rate < 1
-            or self.feedback_weight < 0
-            or not 0 <= self.halo_mm <= 10
-        ):
-            raise SpecificationError(
-                "'segmenter_learning_rate' must lie in (0, 1), 'feedback_weight' be 0 or more, and 'halo_mm' "
-                "lie between 0 and 10."
-            )
+        check_between(self, 0, math.inf, *_COUNTS, "feedback_weight")
+        check_between(self, 1, math.inf, "synthetic_studies")
+        check_between(self, 1, 1000, "num_inference_steps")
+        check_between(self, 0, 10, "halo_mm")
+        check_rate(self, "segmenter_learning_rate")
         for steps, model in (("pretrain_segmenter", "segmenter"), ("generator", "generator")):
             if not getattr(self, f"{steps}_steps") and not getattr(self, f"initial_{model}"):
                 raise SpecificationError(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,17 @@ def test_hidden_folders_are_no_cases(tmp_path):
     for name in (".git", "__MACOSX", "a", "b"):
         (tmp_path / name).mkdir()
     assert sorted(folder.name for folder in case_folders(tmp_path)) == ["a", "b"]
+
+
+def test_what_is_wrong_with_a_folder_is_said(cohort, tmp_path):
+    with pytest.raises(StudyError, match="is one case: give the folder around it"):
+        case_folders(next(path for path in cohort.iterdir() if path.is_dir()))
+    held_back = write_cohort(tmp_path / "held back", {"Case_P100": False})
+    with pytest.raises(StudyError, match="is for training, all are held back"):
+        case_folders(held_back)
+    shutil.rmtree(held_back / "Case_P100" / "Contours")
+    with pytest.raises(StudyError, match="Case_P100' has no labels"):
+        case_folders(held_back)
 
 
 def test_sizes_and_spans_for_people():

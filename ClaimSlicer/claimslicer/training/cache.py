@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -54,19 +54,49 @@ class Cohort:
 
 
 def case_folders(root: Path) -> dict[Path, Part]:
-    """Return the case folders in ``root`` with their parts of the split. Raises StudyError without any."""
+    """Return the case folders in ``root`` with their parts of the split.
+
+    Raises StudyError without any, and where nobody is for training.
+    """
     root = Path(root)
     try:
         folders = sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] not in "._")
     except OSError as error:
         raise StudyError(f"'{root}' can't be read as a folder: choose the one with the cases.") from error
-    inherited = {folder.name: part for folder in folders if (part := _inherited_part(folder))}
-    parts = split_by_patient([folder.name for folder in folders if folder.name not in inherited]) | inherited
-    if "training" not in parts.values():
+    if _is_one_case(root, folders):
+        raise StudyError(f"'{root}' is one case: give the folder around it.")
+    if not folders:
         raise StudyError(
             f"'{root}' holds no case folders: give the folder that contains Case_P001 and so on."
         )
+    inherited = {folder.name: part for folder in folders if (part := _inherited_part(folder))}
+    parts = split_by_patient([folder.name for folder in folders if folder.name not in inherited]) | inherited
+    if "training" not in parts.values():
+        for folder in folders:
+            if parts[folder.name] == "validation":
+                _check_labelled(folder)
+        raise StudyError(f"Nobody in '{root}' is for training, all are held back: give more cases.")
     return {folder: parts[folder.name] for folder in folders}
+
+
+def _is_one_case(root: Path, folders: Sequence[Path]) -> bool:
+    """Say whether ``root`` holds the files of a case, which the layouts but EMIDEC's keep without folders."""
+    from claimslicer.studies.read import find_case
+
+    if (root / "Images").is_dir():
+        return True
+    try:
+        return not folders and find_case(root) is not None
+    except StudyError:  # several images
+        return False
+
+
+def _check_labelled(folder: Path) -> None:
+    from claimslicer.studies.read import find_case
+
+    case = find_case(folder)
+    if case is None or case.labels is None:
+        raise StudyError(f"'{folder}' has no labels; every case needs a label map.")
 
 
 def _inherited_part(folder: Path) -> Part | None:

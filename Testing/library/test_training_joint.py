@@ -313,8 +313,14 @@ def test_the_command_says_what_is_wrong(tmp_path, monkeypatch, capsys):
     assert "There is no configuration" in outcome.err
     config = write_yaml(tmp_path, cache="none.npz")
     outcome = run_here(monkeypatch, capsys, "train", "joint", config)
-    assert outcome.code == 2
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
     assert "There is no training cache" in outcome.err
+    for name in ("segmenter", "generator"):
+        config = write_yaml(tmp_path, **{f"initial_{name}": "nosuch"})
+        outcome = run_here(monkeypatch, capsys, "train", "joint", config)
+        assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+        assert "nosuch" in outcome.err
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -361,6 +367,8 @@ def test_a_cohort_without_infarct_is_refused(tmp_path):
     write_cache(config.cache, Cohort(tuple(healthy)).studies)
     with pytest.raises(StudyError, match="infarct"):
         train_joint(config, resume=False)
+    write_cache(config.cache, tiny_cohort().studies)
+    assert train_joint(config, resume=False), "a start that failed is no run to be resumed"
 
 
 def test_tensorboard_gets_each_loss_and_a_run_that_goes_on_adds_to_it(make_trainer):

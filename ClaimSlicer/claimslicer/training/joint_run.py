@@ -9,6 +9,7 @@ from typing import Any
 
 from claimslicer.errors import ModelError
 from claimslicer.events import SILENT, EventFanOut, Events, JsonEvents
+from claimslicer.models.card import ModelKind
 from claimslicer.models.states import compact_state
 from claimslicer.outputs import output_error
 from claimslicer.training.cache import Cohort, read_cache
@@ -25,20 +26,27 @@ from claimslicer.training.shipping import ship, with_origins
 from claimslicer.training.synthesis import train_synthesis
 
 EVENTS_FILE = "events.jsonl"
+INITIAL_MODELS: dict[str, ModelKind] = {
+    "initial_segmenter": "segmentation",
+    "initial_generator": "synthesis",
+}
 
 
 def train_joint(config: JointConfig, *, resume: bool, events: Events = SILENT) -> list[Path]:
     """Train, or go on, and return the weights of segmenter and generator and the report's page.
 
     A stage that is finished has its model in its folder, and isn't trained again. Raises ModelError where
-    ``config.out`` holds a run that isn't to be resumed, or one with other settings.
+    ``config.out`` holds a run that isn't to be resumed, or one with other settings. The cache and the models
+    to begin from are looked at before anything is written.
     """
     processes = launch(config)
     if processes.rank:
         events = SILENT
     wanted = stages(config)
-    if not resume and any((stage.out / EVENTS_FILE).exists() for stage in wanted.values()):
+    if not resume and any((stage.out / CHECKPOINT_FILE).exists() for stage in wanted.values()):
         raise ModelError(f"'{config.out}' already holds a run: resume it, or give another output folder.")
+    with_origins(config, INITIAL_MODELS)
+    read_cache(config.cache)
     processes.any(False)  # nobody writes before all have looked
     segmenter = config.initial_segmenter
     if "segmenter" in wanted:
@@ -81,7 +89,7 @@ def _train_together(
     trainer = JointTrainer(stage, cohort, segmenter, generator, events)  # type: ignore[arg-type]
     average = train(trainer, resume=resume, events=events)
     networks = trainer.networks
-    told = with_origins(config, {"initial_segmenter": "segmentation", "initial_generator": "synthesis"})
+    told = with_origins(config, INITIAL_MODELS)
     return [
         ship(
             compact_state(average.get_submodule("segmenter")),

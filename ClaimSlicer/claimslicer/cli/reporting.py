@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,7 @@ from claimslicer.events import SILENT, EventFanOut, Events, JsonEvents
 from claimslicer.outputs import output_error
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress, TaskID
 
 EventsOption = Annotated[
@@ -27,6 +29,8 @@ EventsOption = Annotated[
         show_default=False,
     ),
 ]
+
+LINES_EVERY_S = 10.0
 
 
 class TerminalEvents:
@@ -46,15 +50,50 @@ class TerminalEvents:
         """Print a line above the bars, which show themselves what ``metrics`` tell."""
         if kind == "metrics":
             return
-        text = values.get("message") or ", ".join(f"{name} {value}" for name, value in values.items())
-        self._progress.console.print(f"{kind}: {text}", highlight=False, markup=False)
+        self._progress.console.print(_line(kind, values), highlight=False, markup=False)
+
+
+class LineEvents:
+    """Prints lines where no bars can be drawn, such as to a file: now and then how far a stage is.
+
+    A line of progress comes ``LINES_EVERY_S`` after the last line at the earliest, and of each stage one a
+    per cent at most.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console, self._clock = console, clock
+        self._last_s = clock()
+        self._percents: dict[str, int] = {}
+
+    def progress(self, stage: str, fraction: float, message: str = "") -> None:
+        """Print a line, if it is time for one."""
+        percent = int(100 * fraction)
+        if self._clock() - self._last_s >= LINES_EVERY_S and self._percents.get(stage) != percent:
+            self._percents[stage] = percent
+            self._print(f"{stage}: {percent} %" + (f", {message}" if message else ""))
+
+    def emit(self, kind: str, **values: Any) -> None:
+        """Print a line, but for ``metrics``, which progress tells too."""
+        if kind != "metrics":
+            self._print(_line(kind, values))
+
+    def _print(self, text: str) -> None:
+        self._last_s = self._clock()
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _line(kind: str, values: dict[str, Any]) -> str:
+    text = values.get("message") or ", ".join(f"{name} {value}" for name, value in values.items())
+    return f"{kind}: {text}"
 
 
 class Report:
     """Where a command sends its events, and says what people want to read."""
 
-    def __init__(self, events: Events, stream: IO[str]) -> None:
+    def __init__(self, events: Events, stream: IO[str], when_stopped: str) -> None:
         self.events = events
+        self.when_stopped: Callable[[], str] = lambda: when_stopped
+        """What is left where Ctrl-C ends the command; it may become known while the command works."""
         self._stream = stream
 
     def say(self, text: str) -> None:
@@ -75,7 +114,7 @@ def reporting(
     """Report on one command: started, its progress, and finished, cancelled or failed.
 
     Ctrl-C becomes :class:`Cancelled`, which says ``when_stopped``. Bars are drawn on standard error where it
-    is a terminal.
+    is a terminal, else lines are printed there.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -83,22 +122,21 @@ def reporting(
     with ExitStack() as stack:
         console = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-        progress = Progress(
-            *columns,
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[message]}"),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        terminal = TerminalEvents(stack.enter_context(progress))
+        shown: Events = LineEvents(console)
+        if console.is_terminal:
+            progress = Progress(
+                *columns, TimeElapsedColumn(), TextColumn("{task.fields[message]}"), console=console
+            )
+            shown = TerminalEvents(stack.enter_context(progress))
         log = _json_events(events_file, stack)
-        report = Report(EventFanOut(terminal, log), sys.stderr if events_file == "-" else sys.stdout)
+        stream = sys.stderr if events_file == "-" else sys.stdout
+        report = Report(EventFanOut(shown, log), stream, when_stopped)
         log.emit("started", command=command, version=__version__)
         try:
             yield report
         except KeyboardInterrupt:
             log.emit("cancelled", command=command)
-            raise Cancelled(f"Stopped; {when_stopped}.") from None
+            raise Cancelled(f"Stopped; {report.when_stopped()}.") from None
         except Exception as error:
             code = error.exit_code if isinstance(error, ClaimError) else 1
             log.emit(

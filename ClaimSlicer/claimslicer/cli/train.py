@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +32,6 @@ TextEncoderOption = Annotated[
 PresetOption = Annotated[
     str, typer.Option("--preset", help="trial, standard, long; for segmentation also finetune.")
 ]
-WHEN_STOPPED = "the last checkpoint is kept, go on with --resume"
 
 
 @app.command()
@@ -43,6 +43,7 @@ def synthesis(config: ConfigArgument, resume: ResumeOption = False, events: Even
         from claimslicer.training.synthesis import train_synthesis
 
         settings = SynthesisConfig.from_yaml(config)
+        report.when_stopped = partial(_when_stopped, settings.out, "go on with --resume")
         launch(settings)
         _wrote(report, train_synthesis(settings, resume=resume, events=report.events))
 
@@ -56,6 +57,7 @@ def segmentation(config: ConfigArgument, resume: ResumeOption = False, events: E
         from claimslicer.training.segmentation import train_segmentation
 
         settings = SegmentationConfig.from_yaml(config)
+        report.when_stopped = partial(_when_stopped, settings.out, "go on with --resume")
         launch(settings)
         _wrote(report, train_segmentation(settings, resume=resume, events=report.events))
 
@@ -68,6 +70,7 @@ def joint(config: ConfigArgument, resume: ResumeOption = False, events: EventsOp
         from claimslicer.training.joint_run import train_joint
 
         settings = JointConfig.from_yaml(config)
+        report.when_stopped = partial(_when_stopped, settings.out, "go on with --resume")
         _wrote(report, *train_joint(settings, resume=resume, events=report.events))
 
 
@@ -76,7 +79,7 @@ def _reporting(command: str, events: str | None) -> Iterator[Report]:
     """Report on a training; of several processes the first does. Too little memory is said in a sentence."""
     from claimslicer.training.processes import is_first_process
 
-    with reporting(command, events if is_first_process() else None, WHEN_STOPPED) as report:
+    with reporting(command, events if is_first_process() else None) as report:
         try:
             yield report
         except (MemoryError, OSError, RuntimeError) as error:
@@ -85,6 +88,14 @@ def _reporting(command: str, events: str | None) -> Iterator[Report]:
             if cause := known_cause(error):
                 raise ClaimError(cause) from error
             raise
+
+
+def _when_stopped(out: Path, advice: str) -> str:
+    from claimslicer.training.loop import CHECKPOINT_FILE
+
+    if any(out.rglob(CHECKPOINT_FILE)):  # joint training has one in each stage's folder
+        return f"the last checkpoint is kept, {advice}"
+    return "there is no checkpoint yet, the same command begins again"
 
 
 def _wrote(report: Report, *paths: Path) -> None:
@@ -135,10 +146,11 @@ def run_folder(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A run's folder.")],
 ) -> None:
     """Carry a run out, or go on with it: cohort, training, model. A file 'stop' in the folder pauses it."""
-    with reporting("train run", None, "run it again to go on from the last checkpoint") as report:
+    with reporting("train run", None) as report:
         from claimslicer.training.execute import execute
         from claimslicer.training.runs import Run
 
+        report.when_stopped = partial(_when_stopped, folder, "the same command goes on")
         report.wrote(*execute(Run(folder.resolve()), report.events))
 
 

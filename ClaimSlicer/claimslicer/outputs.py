@@ -6,7 +6,7 @@ import errno
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from claimslicer.errors import OutputError
@@ -41,6 +41,19 @@ def make_folder(folder: Path) -> Path:
             return folder
     except OSError as error:
         raise output_error(folder, error) from error
+
+
+@contextmanager
+def folder_for(folder: Path) -> Iterator[Path]:
+    """Make ``folder`` as :func:`make_folder` does; where the block fails, those made are removed if empty."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield make_folder(folder)
+    except BaseException:
+        for path in made:
+            with suppress(OSError):
+                path.rmdir()
+        raise
 
 
 def check_output(path: Path) -> Path:

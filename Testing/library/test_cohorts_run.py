@@ -152,6 +152,13 @@ def test_places_and_addresses_that_cannot_be_used(source, tmp_path, cli, monkeyp
     (tmp_path / "full" / "letter.txt").write_text("dear patient")
     file.write_text(settings + "out: full\n")
     assert "other files" in cli("cohort", file).err
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["letter.txt"]
+    (tmp_path / "empty").mkdir()
+    file.write_text("sources: [empty]\nout: new/made\n")
+    assert "holds no case folders" in cli("cohort", file).err
+    file.write_text(settings + "out: new/made\nmodel: nobody\n")
+    assert "nobody" in cli("cohort", file).err
+    assert not (tmp_path / "new").exists()
     file.write_text(settings + f"out: '{(source / 'made').as_posix()}'\n")
     assert "outside" in cli("cohort", file).err
     assert not (source / "made").exists()

@@ -157,7 +157,7 @@ def test_a_child_of_nobody_is_refused(cases, tmp_path, how):
     with pytest.raises(StudyError):
         export_dataset(cases, tmp_path / "raw", synthetic=folder)
     assert files_under(tmp_path / "raw") == {}
-    assert list((tmp_path / "raw").iterdir()) == []
+    assert not (tmp_path / "raw").exists()
 
 
 def test_exporting_again_gives_the_same_and_replaces_whole(cases, children, tmp_path):
@@ -219,6 +219,10 @@ def test_the_command(cases, tmp_path):
     done = run_apart(*arguments)
     assert done.code == 0, done.err
     assert "Dataset007_LGE" in done.out
-    refused = run_apart("nnunet", "export", tmp_path / "nowhere", "--out", tmp_path / "raw")
+    assert "-d 7 -c 2d" in done.out
+    again = run_apart(*arguments)
+    assert again.code == 0 and "replacing: the older export" in again.err
+    refused = run_apart("nnunet", "export", tmp_path / "nowhere", "--out", tmp_path / "none" / "raw")
     assert refused.code == 2
     assert refused.err.count("\n") == 1
+    assert not (tmp_path / "none").exists()

@@ -41,7 +41,7 @@ def export(
 
         settings = DatasetSettings(number, name, folds)
         report.wrote(export_dataset(cases, out, settings, synthetic=synthetic, events=report.events))
-        report.say(f"Next: nnUNetv2_plan_and_preprocess -d {number} --verify_dataset_integrity")
+        report.say(f"Next: nnUNetv2_plan_and_preprocess -d {number} -c 2d --verify_dataset_integrity")
 
 
 @app.command()

@@ -6,13 +6,13 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Generator
-from contextlib import AbstractContextManager, closing
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from claimslicer.cohorts.begin import Order, begin
+from claimslicer.cohorts.begin import SETTINGS_FILE, Order, begin
 from claimslicer.cohorts.cluster import WorkerLost, local_workers, remote_workers, run_tasks
 from claimslicer.cohorts.config import CohortConfig
 from claimslicer.cohorts.make import PassedOver, StudyMaker
@@ -20,13 +20,14 @@ from claimslicer.cohorts.plan import Job, find_parents, plan
 from claimslicer.cohorts.write import UNFINISHED, write_case
 from claimslicer.errors import ClaimError, ModelError, SpecificationError, StudyError
 from claimslicer.events import SILENT, Events
-from claimslicer.outputs import make_folder, write_text
+from claimslicer.outputs import folder_for, write_text
 from claimslicer.training.cache import RECIPE_FILE
 from claimslicer.training.lock import held
 
 if TYPE_CHECKING:
     from distributed import Client
 
+LOCK_FILE = ".lock"
 TABLE_FILE = "studies.csv"
 COLUMNS = ("name", "parent", "part", "number", "attempt", "segments", "asked_ml", "scar_ml", "seed")
 
@@ -61,10 +62,9 @@ def make_cohort(
         OutputError: another cohort lies in the folder, or it can't be written.
         ClaimError: workers died at the same study again and again.
     """
-    out = _own_folder(config)
-    with held(out / ".lock"):
-        parents = find_parents(config)
-        jobs = plan(config, parents)
+    parents = find_parents(config)
+    jobs = plan(config, parents)
+    with _own_folder(config) as out:
         order = begin(config, out, events)
         _remove_unfinished(out)
         missing = [job for job in jobs if not (out / job.name).is_dir()]
@@ -161,13 +161,22 @@ def make_study(order: Order, job: Job) -> str | None:
     return None
 
 
-def _own_folder(config: CohortConfig) -> Path:
+@contextmanager
+def _own_folder(config: CohortConfig) -> Iterator[Path]:
+    """Hold the cohort's folder; where no cohort is begun in it, nothing is left there."""
     for source in config.sources:
         if config.out.is_relative_to(source.folder):
             raise SpecificationError(
                 f"'out' lies in the source {source.folder}: give a folder outside of it."
             )
-    return make_folder(config.out)
+    with folder_for(config.out) as out, ExitStack() as at_last, held(out / LOCK_FILE):
+        at_last.callback(_remove_unused_lock, out)
+        yield out
+
+
+def _remove_unused_lock(out: Path) -> None:
+    if not (out / SETTINGS_FILE).exists():
+        (out / LOCK_FILE).unlink(missing_ok=True)
 
 
 def _remove_unfinished(out: Path) -> None:

@@ -18,7 +18,7 @@ from claimslicer.errors import OutputError, SpecificationError
 from claimslicer.events import SILENT, Events
 from claimslicer.labels import Label, infarct_mask
 from claimslicer.models.card import check_name
-from claimslicer.outputs import make_folder, output_error
+from claimslicer.outputs import folder_for, output_error
 from claimslicer.studies import make_recipe, write_volume
 from claimslicer.studies.write import MADE_WITH
 from claimslicer.training.nnunet.folds import Case, Fold, make_folds
@@ -67,7 +67,9 @@ def export_dataset(
     """
     settings = settings or DatasetSettings()
     target = _free_place(Path(raw), settings)
-    with _replaced_whole(target) as folder:
+    if target.exists():
+        events.emit("replacing", message=f"the older export in {target}, when the new one is whole")
+    with folder_for(target.parent), _replaced_whole(target) as folder:
         cases_written = [
             _write_case(folder, source, number)
             for number, source in enumerate(read_sources(cases, synthetic, events))
@@ -81,7 +83,7 @@ def export_dataset(
 
 def _free_place(raw: Path, settings: DatasetSettings) -> Path:
     """Return where the data set goes. Raises OutputError where the number or the place is taken."""
-    target = make_folder(raw) / settings.folder
+    target = raw / settings.folder
     for other in raw.glob(f"Dataset{settings.number:03d}_*"):
         if other != target:
             raise OutputError(f"{other} has the number {settings.number} already: choose another with --id.")

@@ -64,11 +64,16 @@ def test_the_order_of_slices_and_the_grey_scale_hardly_matter(scarred):
     assert dice(segment(turned).labels[::-1] > 0, straight > 0) > 0.97
 
 
-def test_noise_without_a_heart_is_refused():
+def test_noise_without_a_heart_is_refused(monkeypatch):
     for seed in range(3):
         image = np.random.default_rng(seed).normal(100, 5, (5, 128, 128))
-        with pytest.raises(StudyError, match="left ventricle"):
-            segment(Study("noise", image, Geometry(image.shape, (1.5, 1.5, 10))))
+        noise = Study("noise", image, Geometry(image.shape, (1.5, 1.5, 10)))
+        with pytest.raises(StudyError, match=r"left ventricle .* short-axis LGE study\?$"):
+            segment(noise)
+    mine = dataclasses.replace(load_segmenter(None, "cpu"), weights={"name": "mine", "sha256": ""})
+    monkeypatch.setattr(predict, "load_segmenter", lambda model, device: mine)
+    with pytest.raises(StudyError, match=r"or is the model trained too little\?$"):
+        segment(noise)
 
 
 @pytest.mark.parametrize("view", sorted({*predict.VIEWS_SQUARE, *predict.VIEWS_POLAR}, key=str))

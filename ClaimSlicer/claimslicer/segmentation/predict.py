@@ -18,6 +18,7 @@ from claimslicer.devices import choose_device
 from claimslicer.errors import StudyError
 from claimslicer.events import SILENT, Events
 from claimslicer.labels import Label, myocardium_mask
+from claimslicer.models.registry import DEFAULT_MODEL
 from claimslicer.patches import with_neighbours
 from claimslicer.quantification.calibration import Scaling
 from claimslicer.segmentation.model import SegmenterModel, load_segmenter
@@ -122,7 +123,7 @@ def segment(
         labels = clean_labels(labels, infarct, study.geometry)
     wall = myocardium_mask(labels)
     if not wall.any() or (nnunet is None and _unsure(found, wall)):
-        raise StudyError(_NOT_FOUND.format(study.name))
+        raise _not_found(study, found.weights)
     settings = {"centre_yx": found.centre_yx, "clean": clean, "scaling": found.scaling}
     recipe = make_recipe("segment", study, settings, weights=found.weights, **found.packages)
     scaled = found.scaling.apply(found.probabilities) if found.scaling else found.probabilities
@@ -149,7 +150,7 @@ def _predict_with_nnunet(model: NnunetModel, study: Study, device: str, events: 
     events.progress("segmenting", 0.1, "nnU-Net")
     labels, probabilities = predict_with_nnunet(model, study, choose_device(device))
     if not labels.any():
-        raise StudyError(_NOT_FOUND.format(study.name))
+        raise _not_found(study, model.weights)
     centre = left_ventricle_centre(labels != Label.BACKGROUND)
     classes = len(internal_labels(model.dataset))
     packages = {"nnunetv2": version("nnunetv2")}
@@ -167,7 +168,11 @@ def _entropy(probabilities: np.ndarray, classes: int) -> np.ndarray:
     return np.minimum(entropy, 1).astype(np.float32)
 
 
-_NOT_FOUND = "No left ventricle was found in '{}'; is it a short-axis LGE study?"
+def _not_found(study: Study, weights: Mapping[str, Any]) -> StudyError:
+    trained = "" if weights["name"] == DEFAULT_MODEL else ", or is the model trained too little"
+    return StudyError(
+        f"No left ventricle was found in '{study.name}'; is it a short-axis LGE study{trained}?"
+    )
 
 
 @dataclass(frozen=True)
@@ -219,7 +224,7 @@ def _places(segmenter: SegmenterModel, study: Study) -> list[np.ndarray]:
     located = back.numpy() * inside.numpy()
     parts, count = ndimage.label(located > LEAST_LOCATED)
     if count == 0:
-        raise StudyError(_NOT_FOUND.format(study.name))
+        raise _not_found(study, segmenter.weights)
     weights = np.bincount(parts.ravel(), located.ravel())[1:]
     likely = [k for k in np.argsort(-weights)[:MOST_PLACES] if weights[k] > LEAST_SHARE * weights.max()]
     return [parts == k + 1 for k in likely]
@@ -258,7 +263,10 @@ class _Labelling:
         centres = centres_near_axis(left_ventricle, self._spacing)
         for _ in range(RECENTRINGS):
             found = self.vote(centres, self.views[:1], members=1)
-            before, left_ventricle = centres, _largest_part(found[Label.BACKGROUND] < 0.5, self._study)
+            left_ventricle = _largest_part(found[Label.BACKGROUND] < 0.5)
+            if not left_ventricle.any():
+                raise _not_found(self._study, self._segmenter.weights)
+            before = centres
             centres = centres_near_axis(left_ventricle, self._spacing)
             if (np.abs(np.subtract(centres, before)) * self._spacing).max() < STILL_MM:
                 break
@@ -286,11 +294,11 @@ class _Labelling:
         return put_back(total / (len(views) * len(labellers)), grids, self._study.image.shape[1:])
 
 
-def _largest_part(mask: np.ndarray, study: Study) -> np.ndarray:
-    """Return the largest connected part of ``mask``. Raises StudyError where it is empty."""
+def _largest_part(mask: np.ndarray) -> np.ndarray:
+    """Return the largest connected part of ``mask``, none of an empty one."""
     components, count = ndimage.label(mask)
     if count == 0:
-        raise StudyError(_NOT_FOUND.format(study.name))
+        return mask
     return components == np.bincount(components.ravel())[1:].argmax() + 1
 
 

@@ -1,6 +1,7 @@
 """Joint training: both networks learn from the segmentation loss; killed runs end as if nothing had been."""
 
 import copy
+import csv
 import dataclasses
 import io
 import json
@@ -272,12 +273,15 @@ def test_divergence_is_said(make_trainer):
 def test_a_run_is_not_overwritten_nor_gone_on_with_other_settings(first_stages, tmp_path):
     given = {f"initial_{name}": path for name, path in first_stages.items()}
     skipped = {"pretrain_segmenter_steps": 0, "generator_steps": 0, "joint_steps": 1}
-    config = tiny_config(tmp_path, **skipped, **given)
+    decay = {"segmentation": {**TINY["segmentation"], "weight_decay": 0.01}}
+    config = tiny_config(tmp_path, **skipped, **given, **decay)
     assert len(train_joint(config, resume=False)) == 3
     assert not (config.out / "segmenter").exists()
     card = resolve(config.out, "synthesis").card
     assert card.data["description"].count("begun from") == 2
     assert card.training["initial_segmenter"] == "segmenter", "a name, not a path"
+    assert card.training["weight_decay"] == 1e-4
+    assert resolve(config.out, "segmentation").card.training["weight_decay"] == 0.01
     with pytest.raises(ModelError, match="already holds a run"):
         train_joint(config, resume=False)
     with pytest.raises(ModelError, match="other settings"):
@@ -285,6 +289,25 @@ def test_a_run_is_not_overwritten_nor_gone_on_with_other_settings(first_stages, 
     wider = dataclasses.replace(config, out=tmp_path / "b", synthesis={**GENERATOR, "widths": (8, 8)})
     with pytest.raises(ModelError, match="another than"):
         train_joint(wider, resume=False)
+
+
+def test_the_page_says_what_the_joint_stage_gained(first_stages, tmp_path):
+    config = tiny_config(tmp_path, **{f"initial_{name}": path for name, path in first_stages.items()})
+    config = dataclasses.replace(config, pretrain_segmenter_steps=0, generator_steps=0)
+    train_joint(config, resume=False)
+    with (config.out / "report" / "validation.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    alone = {
+        (kind, name): value
+        for path, kind in zip(first_stages.values(), ("segmentation", "synthesis"), strict=True)
+        for name, value in resolve(path, kind).card.figures["validation"].items()
+    }
+    before = {(row["model"], row["figure"]): float(row["before the joint stage"]) for row in rows}
+    assert before == pytest.approx(alone, abs=0.002), "but for the half precision of shipped weights"
+    assert any(row["before the joint stage"] != row["after it"] for row in rows)
+    events = (config.out / "joint" / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    looks = [event for event in map(json.loads, events) if event["event"] == "validation"]
+    assert [event["step"] for event in looks] == [config.joint_steps], "the end is always looked at"
 
 
 def test_a_pause_asked_for_in_an_early_stage_is_obeyed(tmp_path):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from claimslicer.events import Events
+from claimslicer.figures.curves import COLOURS
+from claimslicer.models.card import ModelKind
 from claimslicer.models.registry import Model
 from claimslicer.training.cache import Cohort
-from claimslicer.training.history import STAGES, History, smoothed
+from claimslicer.training.history import STAGES, Curve, History, smoothed
 from claimslicer.training.joint_config import JointConfig
 from claimslicer.training.joint_stages import stages
 
@@ -21,9 +23,17 @@ if TYPE_CHECKING:
 
 
 def write_joint_report(
-    config: JointConfig, cohort: Cohort, weights: Sequence[Path], events: Events
+    config: JointConfig,
+    cohort: Cohort,
+    weights: Sequence[Path],
+    before: Mapping[ModelKind, Mapping[str, float]],
+    events: Events,
 ) -> list[Path]:
-    """Write the page into ``config.out/report`` and return its path; nothing where matplotlib is missing."""
+    """Write the page into ``config.out/report`` and return its path; nothing where matplotlib is missing.
+
+    ``before`` are the figures of both networks as the joint stage began, beside which stand those of
+    ``weights``.
+    """
     try:
         from claimslicer.figures.report import Report, Section, Table, write_report
     except ImportError as error:
@@ -31,14 +41,16 @@ def write_joint_report(
         return []
     parts = {"training": cohort.part("training"), "validation": cohort.part("validation")}
     studies = [(name, len(part), sum(study.has_infarct for study in part)) for name, part in parts.items()]
+    cards = [Model(path).card for path in weights]
     figures = [
-        (Model(path).card.kind, name, value)
-        for path in weights
-        for name, value in Model(path).card.figures["validation"].items()
+        (card.kind, name, before[card.kind].get(name), value)
+        for card in cards
+        for name, value in card.figures["validation"].items()
     ]
+    columns = ("model", "figure", "before the joint stage", "after it")
     tables = [
         Table("studies", "Studies", ("part", "studies", "with infarct"), studies),
-        Table("validation", "On the validation patients", ("model", "figure", "value"), figures, decimals=4),
+        Table("validation", "On the validation patients", columns, figures, decimals=4),
     ]
     sections = [Section("Data and result", config.data, tables)]
     sections += [
@@ -86,23 +98,28 @@ def _curves(history: History) -> Figure:
     from claimslicer.figures.style import new_figure
 
     figure = new_figure(9.0, 3.0, synthetic=False)
-    left, right = figure.subplots(1, 2)
-    left.plot([step for step, _ in history.loss], [value for _, value in history.loss], color="#B0C4D8")
-    smooth = smoothed(history.loss)
-    left.plot([step for step, _ in smooth], [value for _, value in smooth], color="#2F8FCF")
-    for name, points in history.losses.items():
-        if name != "painted":
-            left.plot(*zip(*smoothed(points), strict=True), linewidth=1, label=name)
-    if history.losses:
+    left = figure.add_subplot(1, 2, 1)
+    left.plot(*_axes(history.loss), color="#B0C4D8")
+    parts = {name: points for name, points in history.losses.items() if name != "painted"}
+    left.plot(*_axes(smoothed(history.loss)), color=COLOURS[0], label="sum, parts by weight")
+    if len(parts) > 1:
+        for (name, points), colour in zip(parts.items(), COLOURS[1:], strict=False):
+            left.plot(*_axes(smoothed(points)), linewidth=1, color=colour, label=name)
         left.legend(fontsize=7)
     left.set(xlabel="step", title="loss")
-    for curve, points in history.validation.items():
-        right.plot([step for step, _ in points], [value for _, value in points], marker=".", label=curve)
     if history.validation:
+        right = figure.add_subplot(1, 2, 2)
+        for curve, points in history.validation.items():
+            right.plot(*_axes(points), marker=".", label=curve)
         right.legend(fontsize=7)
-    right.set(xlabel="step", title="validation")
+        right.set(xlabel="step", title="validation")
     figure.tight_layout()
     return figure
+
+
+def _axes(curve: Curve) -> tuple[list[int], list[float]]:
+    """Return the steps and the values of a curve's points."""
+    return [step for step, _ in curve], [value for _, value in curve]
 
 
 def _opened(path: Path) -> Figure:

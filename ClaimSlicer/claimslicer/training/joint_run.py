@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,9 +65,9 @@ def train_joint(config: JointConfig, *, resume: bool, events: Events = SILENT) -
         return [Path(segmenter), Path(generator)]
     cohort = read_cache(config.cache)
     with _stage_events(processes, config, "joint", events) as told:
-        weights = _train_together(config, cohort, segmenter, generator, resume, told)
+        weights, before = _train_together(config, cohort, segmenter, generator, resume, told)
     if processes.rank == 0:
-        weights += write_joint_report(config, cohort, weights, events)
+        weights += write_joint_report(config, cohort, weights, before, events)
     return weights
 
 
@@ -84,18 +85,25 @@ def _finished(
 
 def _train_together(
     config: JointConfig, cohort: Cohort, segmenter: str, generator: str, resume: bool, events: Events
-) -> list[Path]:
+) -> tuple[list[Path], dict[ModelKind, dict[str, float]]]:
+    """Return the weights of both networks, and each network's figures before this stage."""
     stage = stages(config)["joint"]
     trainer = JointTrainer(stage, cohort, segmenter, generator, events)  # type: ignore[arg-type]
+    model = trainer.model.eval()  # as it begins: a checkpoint is read later
+    before: dict[ModelKind, dict[str, float]] = {
+        "segmentation": trainer.validate_segmenter(model),
+        "synthesis": trainer.validate_generator(model),
+    }
     average = train(trainer, resume=resume, events=events)
     networks = trainer.networks
+    # Each network's own weight decay holds in this stage too, not the one at the settings' top.
     told = with_origins(config, INITIAL_MODELS)
-    return [
+    weights = [
         ship(
             compact_state(average.get_submodule("segmenter")),
             "segmentation",
             networks["segmentation"],
-            told,
+            dataclasses.replace(told, weight_decay=config.segmenter_stage().weight_decay),
             cohort,
             trainer.validate_segmenter(average),
         ),
@@ -103,11 +111,12 @@ def _train_together(
             compact_state(average.get_submodule("generator")) | trainer.generator_extras(),
             "synthesis",
             networks["synthesis"],
-            told,
+            dataclasses.replace(told, weight_decay=config.generator_stage().weight_decay),
             cohort,
             trainer.validate_generator(average),
         ),
     ]
+    return weights, before
 
 
 class _Stage:

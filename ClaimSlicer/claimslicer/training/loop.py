@@ -93,7 +93,7 @@ def train(
         meter.count(step, {"loss": loss, **getattr(trainer, "terms", {})}, at_end=step == last)
         if step % config.checkpoint_every == 0 or step == last:
             training.save()
-        if step % config.validate_every == 0:
+        if step % config.validate_every == 0 or step == config.steps:
             training.look()
             meter.restart()
     return training.average

@@ -140,7 +140,7 @@ def measure_needs(
         # A loop's variable would keep a stage's trainer while the next is made.
         tried = list(map(_try_out, parts.trainers(config, cohort), told))
     preparing = time.monotonic() - began - sum(stage.seconds for stage in tried)
-    rounds = [stage.steps // stage.validate_every + 1 for stage in stages]
+    rounds = [-(-stage.steps // stage.validate_every) + 1 for stage in stages]
     looking = sum(count * stage.validation_seconds for count, stage in zip(rounds, tried, strict=True))
     steps = sum(stage.steps for stage in stages)
     low, high = (

@@ -139,6 +139,7 @@ def _go_on_with_a_cluster(
     monkeypatch.delattr("claimslicer.cohorts.run.local_workers")  # nothing is missing, none is needed
     again = cli("cohort", file)
     assert again.code == 0 and f"0 synthetic studies made, {total} were there" in again.out
+    assert "target_distance" not in again.err
     file.write_text(settings.replace("seed: 3", "seed: 4") + "count: 5\n")
     refused = cli("cohort", file)
     assert refused.code == 2 and "another seed" in refused.err

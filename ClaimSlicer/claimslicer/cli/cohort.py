@@ -39,7 +39,7 @@ def cohort(
         if scheduler is not None:
             report.say(f"Network: the settings and the paths of the studies go to {scheduler}, nothing else.")
         result = make_cohort(settings, scheduler=scheduler, events=report.events)
-        report.events.emit(
+        report.record(
             "cohort",
             made=len(result.made),
             kept=len(result.kept),

@@ -90,11 +90,15 @@ def _line(kind: str, values: dict[str, Any]) -> str:
 class Report:
     """Where a command sends its events, and says what people want to read."""
 
-    def __init__(self, events: Events, stream: IO[str], when_stopped: str) -> None:
+    def __init__(self, events: Events, log: Events, stream: IO[str], when_stopped: str) -> None:
         self.events = events
         self.when_stopped: Callable[[], str] = lambda: when_stopped
         """What is left where Ctrl-C ends the command; it may become known while the command works."""
-        self._stream = stream
+        self._log, self._stream = log, stream
+
+    def record(self, kind: str, **values: Any) -> None:
+        """Write an event for programs alone, of what people are told in words."""
+        self._log.emit(kind, **values)
 
     def say(self, text: str) -> None:
         """Print a line for people: to standard output, or standard error when JSON lines go there."""
@@ -130,7 +134,7 @@ def reporting(
             shown = TerminalEvents(stack.enter_context(progress))
         log = _json_events(events_file, stack)
         stream = sys.stderr if events_file == "-" else sys.stdout
-        report = Report(EventFanOut(shown, log), stream, when_stopped)
+        report = Report(EventFanOut(shown, log), log, stream, when_stopped)
         log.emit("started", command=command, version=__version__)
         try:
             yield report

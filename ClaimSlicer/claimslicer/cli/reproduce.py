@@ -76,7 +76,7 @@ def reproduce(
             again = made[name]
             report.wrote(write_volume(out, again.array, scan.geometry, encoding=again.encoding, **marks))
         for comparison in found:
-            report.events.emit("compared", **_values(comparison))
+            report.record("compared", **_values(comparison))
         _judge(record, found)
         for comparison in found:
             report.say(f"Identical bit for bit: {comparison.file} ({comparison.volume})")

@@ -54,7 +54,7 @@ def write_joint_report(
     ]
     sections = [Section("Data and result", config.data, tables)]
     sections += [
-        _stage_section(name, stage.out)
+        _stage_section(name, stage.out, before if name == "joint" else {})
         for name, stage in stages(config).items()
         if (stage.out / "events.jsonl").exists()
     ]
@@ -63,12 +63,15 @@ def write_joint_report(
     return [write_report(config.out / "report", report)]
 
 
-def _stage_section(name: str, folder: Path) -> Section:
+def _stage_section(name: str, folder: Path, before: Mapping[ModelKind, Mapping[str, float]]) -> Section:
     from claimslicer.figures.report import Section
 
     history = History()
     lines = (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
     history.add([event for line in lines if (event := _event(line))])
+    for figures in before.values():
+        for figure, value in figures.items():
+            history.validation.setdefault(figure, []).insert(0, (0, value))
     return Section(
         STAGES[name], f"{history.step} steps on {history.device}.", pictures=_pictures(name, folder, history)
     )
@@ -112,7 +115,7 @@ def _curves(history: History) -> Figure:
         for curve, points in history.validation.items():
             right.plot(*_axes(points), marker=".", label=curve)
         right.legend(fontsize=7)
-        right.set(xlabel="step", title="validation")
+        right.set(xlabel="step", title="validation", xlim=left.get_xlim())
     figure.tight_layout()
     return figure
 

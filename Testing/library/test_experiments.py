@@ -147,7 +147,7 @@ def test_the_same_command_goes_on_and_writes_the_page(cli, folder, whole):
     page = (out / "report.html").read_text(encoding="utf-8")
     for words in (
         "2 folds",
-        "1 seeds; 4 optimiser steps",
+        "1 seed; 4 optimiser steps",
         "the first 2 steps are on real studies and the last 2 together",
         "EMIDEC",
         "6 of 6 trainings",
@@ -219,6 +219,14 @@ def test_more_rows_and_seeds_may_come_later_and_nothing_else_may_change(cli, fol
     note.write_text("{", encoding="utf-8")
     assert "damaged" in refused("nothing", "nothing")
     note.write_text(kept, encoding="utf-8")
+
+
+def test_on_the_way_all_rows_are_compared_on_the_same_patients(whole):
+    first = {patient.name for patient in whole.subjects.folds[0].held_back}
+    so_far = [score for score in whole.book if score.arm != "P+N' claim joint" or score.patient in first]
+    rows = summary_of(whole.config, whole.subjects, so_far).tests[HELD_BACK]
+    assert {"P", "2 SD", "P+N' claim joint"} <= {row.name for row in rows}
+    assert {row.patients for row in rows if row.name != "Otsu"} == {len(first)}
 
 
 def test_folds_deal_everybody_once_and_the_published_test_cases_never(tmp_path, monkeypatch):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from claimslicer.experiments.arms import BASELINE
 from claimslicer.experiments.config import ExperimentConfig
 from claimslicer.experiments.patients import Subjects
 from claimslicer.experiments.pictures import bullseye_figure, dice_figure
-from claimslicer.experiments.scores import THRESHOLDS, ScoreBook, write_scores
+from claimslicer.experiments.scores import THRESHOLDS, Score, ScoreBook, write_scores
 from claimslicer.experiments.summary import Summary, summarise
 from claimslicer.experiments.tables import file_part, headline, sizes_table, tables_of
 from claimslicer.figures.report import Picture, Report, Section, write_report
@@ -21,8 +22,11 @@ SUMMARY_FILE = "summary.json"
 SCORES_TABLE = "scores.csv"
 
 
-def summary_of(config: ExperimentConfig, subjects: Subjects, book: ScoreBook) -> Summary:
-    """Sum up what the scores say so far about the rows asked for, on the patients as they are now."""
+def summary_of(config: ExperimentConfig, subjects: Subjects, book: Iterable[Score]) -> Summary:
+    """Sum up what the scores say so far about the rows asked for, on the patients as they are now.
+
+    All rows are compared on the same patients of a test set, those that each trained row has scores of.
+    """
     names = [arm.name for arm in config.arms] + (list(THRESHOLDS) if config.thresholds else [])
     current = {
         patient.digest
@@ -31,7 +35,20 @@ def summary_of(config: ExperimentConfig, subjects: Subjects, book: ScoreBook) ->
         for patient in some
     }
     scores = [score for score in book if score.digest in current and score.seed < config.seeds]
+    scores = _on_common_patients(scores, {arm.name for arm in config.arms})
     return summarise(scores, names, resamples=config.resamples)
+
+
+def _on_common_patients(scores: Sequence[Score], trained: Collection[str]) -> list[Score]:
+    """Return the scores of those patients that each of the ``trained`` rows begun on a test set has."""
+    by_row: dict[tuple[str, str], set[str]] = {}
+    for score in scores:
+        if score.arm in trained:
+            by_row.setdefault((score.test, score.arm), set()).add(score.patient)
+    common: dict[str, set[str]] = {}
+    for (test, _), patients in by_row.items():
+        common[test] = common.get(test, patients) & patients
+    return [score for score in scores if score.patient in common.get(score.test, {score.patient})]
 
 
 def write_page(config: ExperimentConfig, subjects: Subjects, book: ScoreBook) -> Path:
@@ -84,7 +101,8 @@ def what_was_done(config: ExperimentConfig, subjects: Subjects, book: ScoreBook)
         "the published test cases are in none."
         if config.folds
         else "The program's fixed split by patient; its validation patients are held back.",
-        f"{config.seeds} seeds; {config.steps} optimiser steps of the segmenter in every row.",
+        f"{config.seeds} seed{'s' * (config.seeds > 1)}; "
+        f"{config.steps} optimiser steps of the segmenter in every row.",
         _about_joint(config),
         "Synthetic and real slices are seen in the proportion of such studies."
         if config.synthetic_share is None

@@ -117,7 +117,7 @@ def wait_for(scene):
     """A function that lets Qt work until a condition holds."""
     import slicer
 
-    def wait_for_(condition, seconds: float = 60.0) -> None:
+    def wait_for_(condition, seconds: float = 180.0) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, "waited in vain"

@@ -18,7 +18,7 @@ from PySide6 import QtCore
 from PySide6.QtTest import QTest
 
 
-def wait_for(condition, seconds: float = 60.0) -> None:
+def wait_for(condition, seconds: float = 180.0) -> None:
     """Let Qt work until ``condition`` holds."""
     end = time.monotonic() + seconds
     while not condition():

@@ -178,7 +178,9 @@ class SegmentationConfig(TrainingConfig):
         check_between(self, 0, math.inf, *losses)
         check_between(self, 0, 10, "kl_sigma")
         if not any(getattr(self, name) for name in losses):
-            raise SpecificationError("'dice_weight', 'cross_entropy_weight' and 'kl_weight' can't all be 0.")
+            raise SpecificationError(
+                "'dice_weight', 'cross_entropy_weight' and 'kl_weight' may be 0, but not all 0."
+            )
         if self.augmentation not in AUGMENTATIONS:
             raise SpecificationError(f"'augmentation' must be {' or '.join(AUGMENTATIONS)}.")
         if len(self.class_weights) != 5 or min(self.class_weights) <= 0:

@@ -24,7 +24,8 @@ from claimslicer.evaluation.measures import YARDSTICKS
 from claimslicer.evaluation.novelty import seed_diversity
 from claimslicer.evaluation.quality import QualityFilter, VolumeBias, leave_one_out_corrected
 from claimslicer.evaluation.record import ScarRecord
-from claimslicer.quantification import concordance
+from claimslicer.outputs import without_nan
+from claimslicer.quantification import concordance, mean_of_known
 
 BANDED = ("cnr", "edge")
 """Yardsticks on which a study should lie between the real patients' quartiles."""
@@ -114,7 +115,7 @@ class Summary:
             for kind, summary in self.kinds.items()
             if kind != "real"
         }
-        return _without_nan(values)
+        return without_nan(values)
 
 
 @dataclass(frozen=True)
@@ -254,7 +255,7 @@ def _kept(own: list[ScarRecord]) -> Kept:
     pairs = [(s.transmurality_asked, s.transmurality_found) for s in placed]
     asked, found = np.array([p for p in pairs if not np.isnan(p).any()]).reshape(-1, 2).T
     return Kept(
-        _mean([s.segment_dice for s in placed]),
+        mean_of_known([s.segment_dice for s in placed]),
         _median([s.angle_error_deg for s in placed]),
         _median(np.abs(asked - found)),
         concordance(asked.tolist(), found.tolist()) if len(asked) > 1 else float("nan"),
@@ -265,16 +266,3 @@ def _kept(own: list[ScarRecord]) -> Kept:
 def _median(values: Sequence[float] | np.ndarray) -> float:
     kept = [value for value in values if not np.isnan(value)]
     return float(np.median(kept)) if kept else float("nan")
-
-
-def _mean(values: Sequence[float]) -> float:
-    kept = [value for value in values if not np.isnan(value)]
-    return float(np.mean(kept)) if kept else float("nan")
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

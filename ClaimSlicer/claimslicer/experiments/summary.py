@@ -14,7 +14,8 @@ import numpy as np
 
 from claimslicer.experiments.arms import BASELINE
 from claimslicer.experiments.scores import THRESHOLDS, Score
-from claimslicer.quantification import bland_altman, bootstrap_interval, concordance
+from claimslicer.outputs import without_nan
+from claimslicer.quantification import bland_altman, bootstrap_interval, concordance, mean_of_known
 
 FALSE_ML = 1.0
 """More infarct than this, found in a heart without any, counts as a false alarm."""
@@ -111,7 +112,7 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON types; None stands for what isn't defined."""
-        return _without_nan({test: [asdict(row) for row in rows] for test, rows in self.tests.items()})
+        return without_nan({test: [asdict(row) for row in rows] for test, rows in self.tests.items()})
 
 
 def summarise(scores: Iterable[Score], names: Sequence[str], *, resamples: int = 2000) -> Summary:
@@ -174,7 +175,7 @@ class _Values:
 
     def over_seeds(self) -> np.ndarray:
         """Return each patient's mean over seeds, without patients that have none."""
-        means = np.array([_mean(seeds.values()) for seeds in self.by_patient.values()])
+        means = np.array([mean_of_known(seeds.values()) for seeds in self.by_patient.values()])
         return means[~np.isnan(means)]
 
     def seeds_sd(self) -> float:
@@ -194,7 +195,7 @@ def _values(scores: Iterable[Score], measure: Measure) -> _Values:
             values.setdefault(score.patient, {}).setdefault(score.seed, []).append(measure.value(score))
     return _Values(
         {
-            patient: {seed: _mean(own) for seed, own in seeds.items()}
+            patient: {seed: mean_of_known(own) for seed, own in seeds.items()}
             for patient, seeds in sorted(values.items())
         }
     )
@@ -203,7 +204,7 @@ def _values(scores: Iterable[Score], measure: Measure) -> _Values:
 def _estimate(values: _Values, resamples: int) -> Estimate:
     means = values.over_seeds()
     if len(means) < 2:
-        return Estimate(_mean(means), patients=len(means), seeds_sd=values.seeds_sd())
+        return Estimate(mean_of_known(means), patients=len(means), seeds_sd=values.seeds_sd())
     found = bootstrap_interval(means.tolist(), np.random.default_rng(0), resamples=resamples)
     return Estimate(found.estimate, found.low, found.high, found.count, values.seeds_sd())
 
@@ -217,16 +218,3 @@ def _mean_segments(scores: Sequence[Score], which: int) -> tuple[float, ...]:
     if not by_patient:
         return ()
     return tuple(np.mean([np.mean(own, 0) for own in by_patient.values()], 0).tolist())
-
-
-def _mean(values: Iterable[float]) -> float:
-    kept = [value for value in values if not np.isnan(value)]
-    return float(np.mean(kept)) if kept else float("nan")
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -6,6 +6,7 @@ from claimslicer.quantification.agreement import (
     bland_altman,
     bootstrap_interval,
     concordance,
+    mean_of_known,
 )
 from claimslicer.quantification.calibration import (
     Calibration,
@@ -64,6 +65,7 @@ __all__ = [
     "dice",
     "fit_scaling",
     "fwhm",
+    "mean_of_known",
     "measure",
     "n_sd",
     "otsu",

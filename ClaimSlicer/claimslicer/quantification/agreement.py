@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,6 +84,12 @@ def bootstrap_interval(
         random_state=rng,
     ).confidence_interval
     return Interval(estimate, float(result.low), float(result.high), len(kept))
+
+
+def mean_of_known(values: Iterable[float]) -> float:
+    """Return the mean of the values that are numbers, not a number without any."""
+    kept = [value for value in values if not np.isnan(value)]
+    return float(np.mean(kept)) if kept else float("nan")
 
 
 def _pairs(measured: Sequence[float], reference: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from claimslicer.errors import ModelError, StudyError
 from claimslicer.labels import Label, infarct_mask, myocardium_mask
 from claimslicer.models.registry import resolve
@@ -74,13 +73,6 @@ def test_noise_without_a_heart_is_refused(monkeypatch):
     monkeypatch.setattr(predict, "load_segmenter", lambda model, device: mine)
     with pytest.raises(StudyError, match=r"or is the model trained too little\?$"):
         segment(noise)
-
-
-@pytest.mark.parametrize("view", sorted({*predict.VIEWS_SQUARE, *predict.VIEWS_POLAR}, key=str))
-def test_turned_views_are_turned_back(view):
-    stack = torch.randn(2, 3, 6, 6)
-    seen = view.of(stack).flip(1) if view.reversed else view.of(stack)
-    assert torch.equal(view.back(seen), stack)
 
 
 def with_calibration(folder: Path, calibration: dict) -> Path:

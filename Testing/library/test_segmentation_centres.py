@@ -1,9 +1,10 @@
-"""Where the labeller's patches are laid: round the ventricle in each slice, and never far from its axis."""
+"""Where the labeller's patches are laid, round the ventricle and never far from its axis, and their views."""
 
 import numpy as np
 import pytest
 import torch
-from claimslicer.segmentation.predict import VIEWS_POLAR, VIEWS_SQUARE, centres_near_axis
+from claimslicer.segmentation.locate import centres_near_axis
+from claimslicer.segmentation.views import VIEWS_POLAR, VIEWS_SQUARE
 
 SPACING = (1.6, 1.2)
 

@@ -38,13 +38,13 @@ _IN_PLANE[1] = ndimage.generate_binary_structure(2, 1)
 def one_ventricle(labels: np.ndarray, _probability: np.ndarray, _geometry: Geometry) -> np.ndarray:
     """Keep the largest connected ventricle."""
     parts, _ = ndimage.label(labels != Label.BACKGROUND, _ANYWHERE)
-    return np.where(_largest(parts), labels, Label.BACKGROUND).astype(labels.dtype)
+    return np.where(largest_part(parts), labels, Label.BACKGROUND).astype(labels.dtype)
 
 
 def one_piece_a_slice(labels: np.ndarray, _probability: np.ndarray, _geometry: Geometry) -> np.ndarray:
     """Keep each slice's largest piece, wall and cavity together: scar beside the ring is in no wall."""
     parts, _ = ndimage.label(labels != Label.BACKGROUND, _IN_PLANE)
-    kept = np.stack([_largest(plane) for plane in parts])
+    kept = np.stack([largest_part(plane) for plane in parts])
     return np.where(kept, labels, Label.BACKGROUND).astype(labels.dtype)
 
 
@@ -70,8 +70,8 @@ def clean_labels(
     return labels
 
 
-def _largest(parts: np.ndarray) -> np.ndarray:
-    """Return the part, numbered from 1, with most voxels, as bool."""
+def largest_part(parts: np.ndarray) -> np.ndarray:
+    """Return the part, numbered from 1, with most voxels, as bool; none where there is none."""
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0
     return (parts == sizes.argmax()) & (parts > 0)

@@ -182,6 +182,7 @@ class TestSettings:
             ("texture: [1, 2]", "'texture' must be"),
             ("model: no-such-model", "no synthesis model"),
             ("data: nowhere", "can't be read as a folder"),
+            ("data: cohort/Case_P004", "is one case"),
             ("out: [1]", "'out' is missing"),
             ("- a list", "can't be read as YAML"),
         ],

@@ -287,6 +287,7 @@ class TestBadInput:
         [
             ("sizes: 3", "Unknown setting 'sizes'"),
             ("data: nowhere", "can't be read as a folder"),
+            ("data: data/Case_P001", "is one case"),
             ("data: [3]", "is no path"),
             ("folds: 1", "One fold holds nobody back"),
             ("folds: 5", "Nobody with infarct is left to hold back"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self, get_args
 
 from claimslicer.errors import SpecificationError, StudyError
+from claimslicer.studies.read import list_cases
 from claimslicer.training.splits import Part, split_by_patient
 from claimslicer.yaml_settings import read_yaml_settings
 
@@ -149,10 +150,7 @@ def _check_number(name: str, value: Any, low: float, high: float) -> None:
 
 
 def _folders(root: Path, chosen: str | tuple[str, ...]) -> list[Path]:
-    try:
-        names = sorted(path.name for path in root.iterdir() if path.is_dir() and path.name[0] not in "._")
-    except OSError as error:
-        raise StudyError(f"'{root}' can't be read as a folder: choose the one with the cases.") from error
+    names = [folder.name for folder in list_cases(root)]
     if isinstance(chosen, str):
         parts = split_by_patient(names)
         found = [name for name in names if parts[name] == chosen]

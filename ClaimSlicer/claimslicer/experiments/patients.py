@@ -15,6 +15,7 @@ from claimslicer.experiments.config import ExperimentConfig
 from claimslicer.labels import infarct_mask
 from claimslicer.studies import Study, read_study
 from claimslicer.studies.provenance import sha256_of_array
+from claimslicer.studies.read import list_cases
 from claimslicer.training.splits import EMIDEC_TEST, split_by_patient
 
 HELD_BACK = "held back"
@@ -67,7 +68,7 @@ def find_subjects(config: ExperimentConfig, events: Events = SILENT) -> Subjects
     Raises StudyError where a folder, a study or its labels can't be used; SpecificationError where a test
     study is among the data, two patients have one name, or a part would have nobody with infarct.
     """
-    folders = [folder for root in config.data for folder in _cases(root)]
+    folders = [folder for root in config.data for folder in list_cases(root)]
     if config.folds:
         folders = [folder for folder in folders if folder.name not in EMIDEC_TEST]
     patients = _patients(folders, events)
@@ -81,7 +82,7 @@ def find_subjects(config: ExperimentConfig, events: Events = SILENT) -> Subjects
                 raise SpecificationError(
                     f"Nobody with infarct is left to {part}: give more studies or fewer 'folds'."
                 )
-    tests = {name: tuple(_patients(_cases(folder), events)) for name, folder in config.tests.items()}
+    tests = {name: tuple(_patients(list_cases(folder), events)) for name, folder in config.tests.items()}
     known = {patient.image_digest: patient.name for patient in patients}
     for name, some in tests.items():
         for patient in some:
@@ -91,18 +92,6 @@ def find_subjects(config: ExperimentConfig, events: Events = SILENT) -> Subjects
                     "take it out of one of them."
                 )
     return Subjects(folds, tests)
-
-
-def _cases(root: Path) -> list[Path]:
-    try:
-        found = sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] not in "._")
-    except OSError as error:
-        raise StudyError(f"'{root}' can't be read as a folder: choose the one with the cases.") from error
-    if not found:
-        raise StudyError(
-            f"'{root}' holds no case folders: give the folder that contains Case_P001 and so on."
-        )
-    return found
 
 
 def _patients(folders: Sequence[Path], events: Events) -> list[Patient]:

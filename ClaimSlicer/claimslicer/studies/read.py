@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,34 @@ def find_case(path: Path) -> layout.CaseFiles | None:
     if path.is_file() and not split_suffix(path)[1]:
         return None
     return layout.find(path)
+
+
+def list_cases(root: Path) -> list[Path]:
+    """Return the case folders in ``root`` by name, hidden ones aside.
+
+    Raises StudyError where there are none, and where ``root`` is itself a case.
+    """
+    try:
+        found = sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] not in "._")
+    except OSError as error:
+        raise StudyError(f"'{root}' can't be read as a folder: choose the one with the cases.") from error
+    if _is_one_case(root, found):
+        raise StudyError(f"'{root}' is one case: give the folder around it.")
+    if not found:
+        raise StudyError(
+            f"'{root}' holds no case folders: give the folder that contains Case_P001 and so on."
+        )
+    return found
+
+
+def _is_one_case(root: Path, folders: Sequence[Path]) -> bool:
+    """Say whether ``root`` holds the files of a case, which the layouts but EMIDEC's keep without folders."""
+    if (root / "Images").is_dir():
+        return True
+    try:
+        return not folders and find_case(root) is not None
+    except StudyError:  # several images
+        return False
 
 
 def read_labels(path: str | Path, study: Study, *, convention: str | None = None) -> np.ndarray:

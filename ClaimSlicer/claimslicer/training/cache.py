@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -56,19 +56,11 @@ class Cohort:
 def case_folders(root: Path) -> dict[Path, Part]:
     """Return the case folders in ``root`` with their parts of the split.
 
-    Raises StudyError without any, and where nobody is for training.
+    Raises StudyError without any, where ``root`` is itself a case, and where nobody is for training.
     """
-    root = Path(root)
-    try:
-        folders = sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] not in "._")
-    except OSError as error:
-        raise StudyError(f"'{root}' can't be read as a folder: choose the one with the cases.") from error
-    if _is_one_case(root, folders):
-        raise StudyError(f"'{root}' is one case: give the folder around it.")
-    if not folders:
-        raise StudyError(
-            f"'{root}' holds no case folders: give the folder that contains Case_P001 and so on."
-        )
+    from claimslicer.studies.read import list_cases
+
+    folders = list_cases(Path(root))
     inherited = {folder.name: part for folder in folders if (part := _inherited_part(folder))}
     parts = split_by_patient([folder.name for folder in folders if folder.name not in inherited]) | inherited
     if "training" not in parts.values():
@@ -77,18 +69,6 @@ def case_folders(root: Path) -> dict[Path, Part]:
                 _check_labelled(folder)
         raise StudyError(f"Nobody in '{root}' is for training, all are held back: give more cases.")
     return {folder: parts[folder.name] for folder in folders}
-
-
-def _is_one_case(root: Path, folders: Sequence[Path]) -> bool:
-    """Say whether ``root`` holds the files of a case, which the layouts but EMIDEC's keep without folders."""
-    from claimslicer.studies.read import find_case
-
-    if (root / "Images").is_dir():
-        return True
-    try:
-        return not folders and find_case(root) is not None
-    except StudyError:  # several images
-        return False
 
 
 def _check_labelled(folder: Path) -> None:

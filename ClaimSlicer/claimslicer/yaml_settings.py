@@ -1,4 +1,4 @@
-"""Reading the YAML file that holds all settings of a run, an evaluation or a cohort."""
+"""Reading YAML, above all the file that holds all settings of a run, an evaluation or a cohort."""
 
 from __future__ import annotations
 
@@ -12,16 +12,23 @@ _EXPONENT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
 """Numbers such as 1e-3: YAML 1.2 reads them as numbers, PyYAML, which is of YAML 1.1, as text."""
 
 
-def read_yaml_settings(path: Path) -> dict[str, Any]:
-    """Return the ``setting: value`` lines of the file. Raises SpecificationError."""
+def load_yaml(text: str) -> Any:
+    """Return what the text holds, of Python's plain types. Raises yaml.YAMLError."""
     import yaml
 
     class Loader(yaml.SafeLoader):
         """Knows ``_EXPONENT`` too."""
 
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
+    return yaml.load(text, Loader)
+
+
+def read_yaml_settings(path: Path) -> dict[str, Any]:
+    """Return the ``setting: value`` lines of the file. Raises SpecificationError."""
+    import yaml
+
     try:
-        values = yaml.load(Path(path).read_text(encoding="utf-8"), Loader)
+        values = load_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise SpecificationError(f"There is no configuration at '{path}'.") from error
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:

@@ -77,6 +77,11 @@ def test_numpy_numbers_are_taken_and_kept_as_plain_ones():
     assert ScarSpec.from_yaml(spec.to_yaml()) == spec
 
 
+def test_exponents_are_numbers_as_in_every_other_yaml_file():
+    spec = ScarSpec.from_yaml("segments: [5]\nvolume_ml: 25e-1\ntexture: {porosity: 1e-3}")
+    assert (spec.volume_ml, spec.texture.porosity) == (2.5, 0.001)
+
+
 def test_segments_are_sorted_and_named_once():
     assert ScarSpec(segments=[12, 5, 5, 6], percent=10).segments == (5, 6, 12)
 

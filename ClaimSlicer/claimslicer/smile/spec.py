@@ -11,6 +11,7 @@ from typing import Any
 
 from claimslicer.errors import SpecificationError
 from claimslicer.smile.patterns import PATTERNS
+from claimslicer.yaml_settings import load_yaml
 
 SEGMENT_NUMBERS = range(1, 18)
 
@@ -125,7 +126,7 @@ class ScarSpec:
         import yaml
 
         try:
-            values = yaml.safe_load(text)
+            values = load_yaml(text)
         except yaml.YAMLError as error:
             place = getattr(error, "problem_mark", None)
             where = f" in line {place.line + 1}" if place is not None else ""

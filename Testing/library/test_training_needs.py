@@ -103,9 +103,13 @@ def test_the_command_line_prepares_and_carries_out_a_run(cohort, tmp_path, monke
         return run_here(monkeypatch, capsys, "train", *arguments)
 
     monkeypatch.setattr("claimslicer.training.needs.MEASURED_STEPS", (2,))
-    outcome = cli("needs", "synthesis", cohort, "--preset", "trial", "--device", "cpu", "--runs", tmp_path)
+    asked = ("synthesis", cohort, "--preset", "trial", "--device", "cpu", "--runs", tmp_path)
+    outcome = cli("needs", *asked, "--events", tmp_path / "events.jsonl")
     assert outcome.code == 0, outcome.err
     assert "Patients: 2 to train on" in outcome.out
+    assert "with_infarct" not in outcome.err  # that is for programs
+    events = map(json.loads, (tmp_path / "events.jsonl").read_text(encoding="utf-8").splitlines())
+    assert next(line for line in events if line["event"] == "needs")["studies"]["training"] == 2
     assert cli("prepare", "synthesis", cohort, "--preset", "trial", "--out", tmp_path / "mine").code == 0
     assert cli("prepare", "synthesis", cohort, "--out", tmp_path / "mine").code == 2
     config = tmp_path / "mine" / "config.yaml"

@@ -119,7 +119,7 @@ def needs(
         from claimslicer.training.needs import measure_needs
 
         found = measure_needs(kind, preset, data, runs, device=device, events=report.events)
-        report.events.emit("needs", **found.to_dict())
+        report.record("needs", **found.to_dict())
         for name, value in found.table():
             report.say(f"{name}: {value}")
         for sentence in found.obstacles() + found.cautions():

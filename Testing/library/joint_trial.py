@@ -12,7 +12,7 @@ from claimslicer.training.cache import CachedStudy, Cohort, write_cache
 from claimslicer.training.joint_config import JointConfig
 
 SEGMENTER = SegmenterSettings(
-    UNetSettings((4, 8, 8), 32, 12.0, 2), UNetSettings((4, 8, 8), 16, 3.0, 5, rays=16), members=1
+    UNetSettings((4, 8, 8), 32, 12.0, 2), UNetSettings((4, 8, 8, 8), 16, 3.0, 5, rays=16), members=1
 )
 GENERATOR = {"context_widths": (4, 8), "widths": (4, 8)}
 TINY: dict[str, Any] = {
@@ -30,7 +30,7 @@ TINY: dict[str, Any] = {
     "validate_every": 1000,
     "threads": 1,
     "device": "cpu",
-    "segmentation": {"batch_size": 2, "warmup_steps": 1},
+    "segmentation": {"batch_size": 2, "warmup_steps": 1, "deep_supervision": True},
     "synthesis": {"batch_size": 2, "warmup_steps": 1, **GENERATOR},
 }
 

@@ -12,6 +12,7 @@ from claimslicer.models.registry import resolve
 from claimslicer.models.states import compact_state, restore_state
 from claimslicer.segmentation.network import (
     ARCHITECTURES,
+    LevelHeads,
     Segmenter,
     SegmenterSettings,
     UNetSettings,
@@ -34,6 +35,28 @@ def test_every_architecture_labels_pixels_and_every_parameter_learns(architectur
     assert logits.shape == (2, 5, 32, 48)
     logits.square().mean().backward()
     assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_heads_see_every_level_but_the_coarsest_and_leave_the_network_as_it_is(architecture):
+    if architecture != "dynunet":
+        pytest.importorskip("nnunetv2", reason="nnU-Net isn't installed (extra 'nnunet')")
+    network = build_unet(replace(SMALL, architecture=architecture, widths=(4, 8, 12, 16)))
+    image, names = torch.randn(2, 3, 32, 48), list(network.state_dict())
+    alone = network(image)
+    heads = LevelHeads(network, 5)
+    fine, coarse = heads(network, image)
+    assert torch.equal(fine, alone) and list(network.state_dict()) == names
+    assert coarse.shape == (2, 5, 16, 24) and not coarse.any()
+    coarse[:, 1].mean().backward()
+    assert all(torch.count_nonzero(parameter.grad) for parameter in heads.parameters())
+    torch.nn.init.normal_(heads.levels[0].weight)
+    heads(network, image)[1].square().mean().backward()
+    learnt = [name for name, weight in network.named_parameters() if weight.grad is not None]
+    finest = ("upsamples.2", "output_block", "decoder.stages.2", "decoder.seg_layers")
+    assert not any(name.startswith(finest) for name in learnt)
+    assert any(name.startswith(("upsamples.1", "decoder.stages.1")) for name in learnt)
+    assert not any(module._forward_hooks for module in network.modules())
 
 
 def test_nnunets_rules_plan_the_levels():

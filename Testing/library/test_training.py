@@ -138,6 +138,7 @@ def test_a_cohort_without_infarct_is_refused(cohort, cache, tmp_path):
         ("cache: a\nout: b\nclass_weights: many", "'class_weights' must be a list of numbers"),
         ("cache: a\nout: b\nlearning_rate: 2.0", "^'learning_rate' must be above 0 and below 1.$"),
         ("cache: a\nout: b\nkl_weight: -1.0", "^'kl_weight' must be 0 or more.$"),
+        ("cache: a\nout: b\ndeep_supervision: 1", "^The training setting 'deep_supervision' can't be 1.$"),
         ("cache: 3\nout: b", "'cache' in .* must be a path"),
         ("[1, 2]", "'setting: value'"),
         ("a: b: c", "can't be read as YAML"),

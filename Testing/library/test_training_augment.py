@@ -9,16 +9,18 @@ import torch
 from claimslicer.errors import ModelError, SpecificationError
 from claimslicer.events import SILENT
 from claimslicer.models.registry import resolve, save_model
+from claimslicer.models.states import compact_state
 from claimslicer.segmentation.losses import segmentation_loss
 from claimslicer.segmentation.model import load_segmenter
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
-from claimslicer.training.cache import CachedStudy, Cohort
+from claimslicer.training.cache import CachedStudy, Cohort, write_cache
 from claimslicer.training.config import SegmentationConfig
 from claimslicer.training.kinds import preset_description, preset_text
 from claimslicer.training.loop import train
 from claimslicer.training.perturb import RandGhosting, draw_stretch, perturb_intensities, wide_transforms
-from claimslicer.training.segmentation import SegmentationTrainer
+from claimslicer.training.segmentation import SegmentationTrainer, train_segmentation
 from claimslicer.training.shipping import with_origins
+from safetensors.torch import load_file
 
 SMALL = {"batch_size": 2, "checkpoint_every": 100, "validate_every": 100, "warmup_steps": 2}
 
@@ -125,6 +127,44 @@ def test_the_losses_are_settings_and_the_locator_keeps_its_own(cohort, tmp_path)
     assert losses(cross_entropy_weight=0.0)[1] + losses(dice_weight=0.0)[1] == pytest.approx(plain[1])
 
 
+def test_deep_supervision_trains_every_parameter_and_ships_the_same_model(cohort, tmp_path):
+    write_cache(tmp_path / "c", cohort.studies)
+    plain = SegmentationConfig(cache=tmp_path / "c", out=tmp_path / "plain", steps=2, **SMALL)
+    deep = dataclasses.replace(plain, out=tmp_path / "deep", deep_supervision=True)
+    trainers = [SegmentationTrainer(config, cohort) for config in (plain, deep)]
+    for step in (0, 1):  # locator, labeller
+        losses = [trainer.loss(step, np.random.default_rng(7), generator(7)) for trainer in trainers]
+        assert (losses[0] == losses[1]) == (step == 0)
+        losses[1].backward()
+    trained, heads = trainers[1].model, trainers[1].model.heads
+    assert len(heads.levels) == 2, "of the levels of 2 and 4 mm"
+    assert all(parameter.grad is not None for parameter in trained.parameters())
+    assert all(torch.count_nonzero(parameter.grad) for parameter in heads.parameters())
+    grouped = [id(one) for group in trainers[1].parameter_groups() for one in group["params"]]
+    assert sorted(grouped) == sorted(map(id, trained.parameters()))
+
+    weights = train_segmentation(deep, resume=False)
+    wanted = {key: value.shape for key, value in compact_state(trainers[0].model).items()}
+    assert {key: value.shape for key, value in load_file(weights).items()} == wanted
+    model = load_segmenter(weights, "cpu")
+    assert model.settings == trainers[0].settings and model.networks.heads is None
+    assert resolve(weights, "segmentation").card.training.keys() - plain.to_dict() == {"deep_supervision"}
+    again = dataclasses.replace(deep, out=tmp_path / "again", initial_weights=str(weights))
+    assert not any(weight.any() for weight in SegmentationTrainer(again, cohort).model.heads.parameters())
+
+
+def test_each_level_has_half_the_weight_of_the_one_above(cohort, tmp_path):
+    config = SegmentationConfig(cache=tmp_path, out=tmp_path, deep_supervision=True, **SMALL)
+    trainer = SegmentationTrainer(config, cohort)
+    seen: list[torch.Tensor] = []
+    levels = trainer._labeller_loss.loss
+    levels.register_forward_hook(lambda module, given, value: seen.append(value))
+    with torch.no_grad():
+        loss = trainer.loss(1, np.random.default_rng(7), generator(7))
+    assert len({value.item() for value in seen}) == 3
+    torch.testing.assert_close(loss, (4 * seen[0] + 2 * seen[1] + seen[2]) / 7)
+
+
 def test_a_run_with_everything_on_is_resumed_exactly(cohort, tmp_path):
     def run(folder: str, *stops: int | None) -> dict[str, torch.Tensor]:
         config = SegmentationConfig(
@@ -133,6 +173,7 @@ def test_a_run_with_everything_on_is_resumed_exactly(cohort, tmp_path):
             steps=4,
             kl_weight=0.5,
             augmentation="wide",
+            deep_supervision=True,
             initial_weights="emidec",
             **SMALL,
         )

@@ -104,6 +104,7 @@ def test_the_segmentation_loss_trains_every_layer_of_both_networks(make_trainer)
     # Some steps train the locator, the others the labeller.
     assert_learns(segmenter.locator, seen.loss_on(painted, 0, rng, noise))
     assert_learns(segmenter.labellers[0], seen.loss_on(painted, 1, rng, noise))
+    assert_learns(segmenter.heads, seen.loss_on(painted, 1, rng, noise))
     _, estimates = trainer._generation.loss_and_estimates(rng, noise)
     segmenter.zero_grad()
     assert_learns(generator, trainer._feedback.loss(judging(segmenter.labellers[0]), estimates))
@@ -363,6 +364,7 @@ def test_the_command_says_what_is_wrong(tmp_path, monkeypatch, capsys):
         ({"devices": 0}, "'devices' must be at least 1"),
         ({"joint_steps": "many"}, "'joint_steps' can't be 'many'"),
         ({"segmentation": {"kl_sigma": "much"}}, "'kl_sigma' can't be 'much'"),
+        ({"segmentation": {"deep_supervision": "on"}}, "'deep_supervision' can't be 'on'"),
         ({"segmenter_learning_rate": 2.0}, "^'segmenter_learning_rate' must be above 0 and below 1.$"),
         ({"feedback_weight": -1.0}, "^'feedback_weight' must be 0 or more.$"),
         ({"halo_mm": 11}, "^'halo_mm' must lie between 0 and 10.$"),

@@ -167,10 +167,7 @@ class DeepSupervision(nn.Module):
     def weights(self, levels: int) -> list[float]:
         """Return the weights of so many levels. Raises SpecificationError where others were given."""
         if self._weights is None:
-            halved = [0.5**level for level in range(levels)]
-            if levels > 1:
-                halved[-1] = 0.0
-            return [weight / sum(halved) for weight in halved]
+            return halved_weights(1) if levels == 1 else [*halved_weights(levels - 1), 0.0]
         if len(self._weights) != levels:
             raise SpecificationError(
                 f"The network has {levels} outputs, the deep supervision {len(self._weights)} weights: "
@@ -188,6 +185,12 @@ class DeepSupervision(nn.Module):
                 target = labels if isinstance(labels, torch.Tensor) else labels[level]
                 total = total + weight * self.loss(logits[level], _resized(target, logits[level].shape[2:]))
         return total
+
+
+def halved_weights(levels: int) -> list[float]:
+    """Return a weight for each level, half as much as the one before it; they sum to one."""
+    weights = [0.5**level for level in range(levels)]
+    return [weight / sum(weights) for weight in weights]
 
 
 def segmentation_loss(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import nn
 
 from claimslicer.errors import ModelError, SpecificationError
@@ -118,7 +120,7 @@ def _planned_unet(settings: UNetSettings) -> nn.Module:
         nonlin_kwargs={"inplace": True},
     )
     network.apply(network.initialize)
-    # Heads of the coarser levels are for deep supervision; unused, they would be parameters without gradient.
+    # Unused, its own heads of the coarser levels would be parameters without gradient: see LevelHeads.
     heads = network.decoder.seg_layers
     for level in range(len(heads) - 1):
         heads[level] = nn.Identity()
@@ -143,10 +145,48 @@ def _dynunet(settings: UNetSettings) -> nn.Module:
     )
 
 
-class Segmenter(nn.Module):
-    """A locator and one or more labellers, each a network of its own: this module has no forward pass."""
+class LevelHeads(nn.Module):
+    """Logits of the coarser levels of a U-Net's decoder, for deep supervision: a 1 × 1 convolution each.
 
-    def __init__(self, settings: SegmenterSettings) -> None:
+    They lie beside the network, which is the same with them and without. The coarsest level has none: its
+    labels hardly show a scar. They begin at zero, so that one trained already isn't disturbed by new ones.
+    """
+
+    def __init__(self, network: nn.Module, classes: int) -> None:
+        super().__init__()
+        _, widths = _supervised_levels(network)
+        self.levels = nn.ModuleList(nn.Conv2d(width, classes, 1) for width in widths)
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, network: nn.Module, images: torch.Tensor) -> list[torch.Tensor]:
+        """Return what ``network`` returns, and after it the coarser levels' logits, the finest first."""
+        features: list[torch.Tensor] = []
+        with ExitStack() as hooks:
+            for level in _supervised_levels(network)[0]:
+                hooks.enter_context(level.register_forward_hook(lambda *call: features.append(call[-1])))
+            logits = network(images)
+        # A decoder comes to its finest level last.
+        return [logits, *(head(own) for head, own in zip(self.levels, reversed(features), strict=True))]
+
+
+def _supervised_levels(network: Any) -> tuple[list[nn.Module], list[int]]:
+    """Return the decoder's levels between the finest and the coarsest, and their widths, finest first."""
+    if hasattr(network, "upsamples"):  # DynUNet
+        decoder, widths = network.upsamples, network.filters
+    else:
+        decoder, widths = network.decoder.stages, network.encoder.output_channels
+    return list(decoder)[-2:0:-1], list(widths)[1:-2]
+
+
+class Segmenter(nn.Module):
+    """A locator and one or more labellers, each a network of its own: this module has no forward pass.
+
+    With ``deep_supervision`` there are ``heads`` for the first labeller, which only training uses.
+    """
+
+    def __init__(self, settings: SegmenterSettings, *, deep_supervision: bool = False) -> None:
         super().__init__()
         self.locator = build_unet(settings.locator)
         self.labellers = nn.ModuleList(build_unet(settings.labeller) for _ in range(settings.members))
+        self.heads = LevelHeads(self.labellers[0], settings.labeller.classes) if deep_supervision else None

@@ -163,6 +163,9 @@ class SegmentationConfig(TrainingConfig):
     aren't sure: published as Dice 0.6, cross-entropy 0.2, KL 0.2."""
     kl_sigma: float = 1.0
     """In pixels of the patch."""
+    deep_supervision: bool = False
+    """Whether the labeller's coarser levels have losses too, each half that of the level above. The model is
+    the same: what they need for it isn't shipped."""
     augmentation: str = "standard"
     """``standard``, or ``wide`` for images unlike the training ones: see ``claimslicer.training.perturb``."""
     architecture: str = "dynunet"
@@ -186,6 +189,13 @@ class SegmentationConfig(TrainingConfig):
         if len(self.class_weights) != 5 or min(self.class_weights) <= 0:
             raise SpecificationError("'class_weights' must be five positive numbers, one a class.")
         object.__setattr__(self, "class_weights", tuple(self.class_weights))  # YAML gives a list
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what the weights depend on: nothing about what isn't used."""
+        values = super().to_dict()
+        if not self.deep_supervision:
+            del values["deep_supervision"]
+        return values
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from claimslicer.training.joint_report import write_joint_report
 from claimslicer.training.joint_stages import stages
 from claimslicer.training.loop import CHECKPOINT_FILE, STOP_FILE, train
 from claimslicer.training.processes import Alone, launch
-from claimslicer.training.segmentation import train_segmentation
+from claimslicer.training.segmentation import shipped_state, train_segmentation
 from claimslicer.training.shipping import ship, with_origins
 from claimslicer.training.synthesis import train_synthesis
 
@@ -100,7 +100,7 @@ def _train_together(
     told = with_origins(config, INITIAL_MODELS)
     weights = [
         ship(
-            compact_state(average.get_submodule("segmenter")),
+            shipped_state(average.get_submodule("segmenter")),
             "segmentation",
             networks["segmentation"],
             dataclasses.replace(told, weight_decay=config.segmenter_stage().weight_decay),

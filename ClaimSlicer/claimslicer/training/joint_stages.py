@@ -11,7 +11,7 @@ from claimslicer.training.config import TrainingConfig
 from claimslicer.training.joint import JointTrainer
 from claimslicer.training.joint_config import JointConfig
 from claimslicer.training.loop import Trainer
-from claimslicer.training.segmentation import SegmentationTrainer
+from claimslicer.training.segmentation import SegmentationTrainer, shipped_state
 from claimslicer.training.shipping import ship
 from claimslicer.training.synthesis import SynthesisTrainer
 
@@ -37,7 +37,7 @@ def stage_trainers(config: JointConfig, cohort: Cohort) -> Iterator[Trainer]:
     if "segmenter" in wanted:
         labelling = SegmentationTrainer(config.segmenter_stage(), cohort)
         yield labelling
-        state, network = compact_state(labelling.model), labelling.settings.to_dict()
+        state, network = shipped_state(labelling.model), labelling.settings.to_dict()
         segmenter = str(ship(state, "segmentation", network, labelling.config, cohort, {}))
         del labelling
     if "generator" in wanted:

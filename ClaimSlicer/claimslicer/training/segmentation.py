@@ -19,9 +19,9 @@ from claimslicer.models.states import compact_state
 from claimslicer.patches import PatchGrid, neighbour_index
 from claimslicer.polar import PolarGrid
 from claimslicer.quantification.compare import dice
-from claimslicer.segmentation.losses import segmentation_loss
+from claimslicer.segmentation.losses import DeepSupervision, halved_weights, segmentation_loss
 from claimslicer.segmentation.model import load_segmenter
-from claimslicer.segmentation.network import Segmenter, SegmenterSettings, UNetSettings
+from claimslicer.segmentation.network import LevelHeads, Segmenter, SegmenterSettings, UNetSettings
 from claimslicer.segmentation.preprocessing import (
     cut,
     heart_grid,
@@ -93,7 +93,12 @@ def train_segmentation(config: SegmentationConfig, *, resume: bool, events: Even
     told = with_origins(config, {"initial_weights": "segmentation"})
     average = train(trainer, resume=resume, events=events)
     network = trainer.settings.to_dict()
-    return ship(compact_state(average), "segmentation", network, told, cohort, trainer.validate(average))
+    return ship(shipped_state(average), "segmentation", network, told, cohort, trainer.validate(average))
+
+
+def shipped_state(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Return the weights of a segmenter that are shipped: not those of heads for deep supervision."""
+    return {name: value for name, value in compact_state(model).items() if not name.startswith("heads.")}
 
 
 def begin_from(model: nn.Module, weights: str, settings: SegmenterSettings, member: int = 0) -> None:
@@ -121,7 +126,8 @@ class SegmentationTrainer:
         self.settings = SegmenterSettings().of(config.architecture)
         self.device = choose_device(config.device)
         torch.manual_seed(config.seed)
-        self.model: nn.Module = Segmenter(self.settings).to(self.device)
+        self.model: nn.Module = Segmenter(self.settings, deep_supervision=config.deep_supervision)
+        self.model.to(self.device)
         if config.initial_weights:
             begin_from(self.model, config.initial_weights, self.settings, config.seed)
         training = [prepare_study(study, self.settings.labeller) for study in cohort.part("training")]
@@ -139,21 +145,25 @@ class SegmentationTrainer:
                 raise StudyError(
                     f"No {kind} training study has an infarct; the segmenter can't learn what one is."
                 )
-        self._labeller_loss = segmentation_loss(
+        self._labeller_loss: nn.Module = segmentation_loss(
             config.class_weights,
             dice=config.dice_weight,
             cross_entropy=config.cross_entropy_weight,
             kl=config.kl_weight,
             kl_sigma=config.kl_sigma,
         ).to(self.device)
+        if (heads := _heads(self.model)) is not None:
+            weights = halved_weights(1 + len(heads.levels))
+            self._labeller_loss = DeepSupervision(self._labeller_loss, weights)
         self._locator_loss = segmentation_loss()
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return the locator's and the labeller's parameters, each with its learning rate."""
-        return [
-            {"params": list(_network(self.model, part).parameters()), "rate": rate}
-            for part, rate in (("locator", LOCATOR_RATE), ("labeller", 1.0))
-        ]
+        locator = list(_network(self.model, "locator").parameters())
+        labeller = list(_network(self.model, "labeller").parameters())
+        if (heads := _heads(self.model)) is not None:
+            labeller += heads.parameters()
+        return [{"params": locator, "rate": LOCATOR_RATE}, {"params": labeller, "rate": 1.0}]
 
     def loss(self, step: int, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
         """Return the labeller's loss, or every so often the locator's, on a fresh batch."""
@@ -168,7 +178,9 @@ class SegmentationTrainer:
         images = torch.stack([image for image, _ in pairs])
         images = perturb_intensities(images, noise, self.config.augmentation)
         target = torch.stack([label for _, label in pairs])[:, None]
-        logits = _network(self.model, part)(images.to(self.device))
+        network, heads = _network(self.model, part), _heads(self.model)
+        images = images.to(self.device)
+        logits = heads(network, images) if heads is not None and part == "labeller" else network(images)
         return criterion(logits, target.to(self.device))
 
     def _draw(self, part: str, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -251,6 +263,12 @@ def _network(model: nn.Module, part: str) -> nn.Module:
     """Return the one network that a step trains; a training run has a single labeller."""
     assert isinstance(model, Segmenter)
     return model.locator if part == "locator" else model.labellers[0]
+
+
+def _heads(model: nn.Module) -> LevelHeads | None:
+    """Return the labeller's heads, where it is trained with deep supervision."""
+    assert isinstance(model, Segmenter)
+    return model.heads
 
 
 def _grid(part: str, item: PreparedStudy, settings: UNetSettings, z: int) -> Grid:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import typing
 from pathlib import Path
 
@@ -37,6 +36,7 @@ from ClaimSlicerLib.bullseye import BullseyeWidget
 from ClaimSlicerLib.choices import DEVICE_OPTIONS, Choice, ask_devices, model_options
 from ClaimSlicerLib.heart_views import show_heart
 from ClaimSlicerLib.job import JobDisplay
+from ClaimSlicerLib.labelled import LabelledEnum
 from ClaimSlicerLib.mrml import volume_study
 from ClaimSlicerLib.panel import Panel
 from ClaimSlicerLib.rule import Rule, SliceOrder
@@ -66,20 +66,12 @@ class SegmentationModule(ScriptedLoadableModule):
         parent.acknowledgementText = _("After the CLAIM paper; see the README for the reference.")
 
 
-class Shown(enum.Enum):
+class Shown(LabelledEnum):
     """What the bull's-eye shows."""
 
-    VOLUME = "volume"
-    TRANSMURALITY = "transmurality"
-    DIFFERENCE = "difference"
-
-    def label(self) -> str:
-        """Return what the user reads."""
-        return {
-            Shown.VOLUME: _("Infarct volume per segment"),
-            Shown.TRANSMURALITY: _("Transmurality"),
-            Shown.DIFFERENCE: _("Difference from the second segmentation"),
-        }[self]
+    VOLUME = "volume", _("Infarct volume per segment")
+    TRANSMURALITY = "transmurality", _("Transmurality")
+    DIFFERENCE = "difference", _("Difference from the second segmentation")
 
 
 @parameterNodeWrapper

@@ -2,46 +2,28 @@
 
 from __future__ import annotations
 
-import enum
-
 from slicer.i18n import tr as _
 
+from ClaimSlicerLib.labelled import LabelledEnum
 
-class Rule(enum.Enum):
+
+class Rule(LabelledEnum):
     """How the segments' angles are counted; the values are the library's."""
 
-    FIXED = "fixed"
-    SEPTAL = "septal"
-
-    def label(self) -> str:
-        """Return what the user reads."""
-        if self is Rule.FIXED:
-            return _("60° from the anterior insertion")
-        return _("Septum between the insertions")
+    FIXED = "fixed", _("60° from the anterior insertion")
+    SEPTAL = "septal", _("Septum between the insertions")
 
 
-class SliceOrder(enum.Enum):
+class SliceOrder(LabelledEnum):
     """Which end of the stack is the apex; the values are the library's ``apex_first``."""
 
-    FOUND = None
-    APEX_FIRST = True
-    BASE_FIRST = False
-
-    def label(self) -> str:
-        """Return what the user reads."""
-        if self is SliceOrder.FOUND:
-            return _("As found in the study")
-        return _("First slice is apical") if self is SliceOrder.APEX_FIRST else _("First slice is basal")
+    FOUND = None, _("As found in the study")
+    APEX_FIRST = True, _("First slice is apical")
+    BASE_FIRST = False, _("First slice is basal")
 
 
-class Content(enum.Enum):
+class Content(LabelledEnum):
     """What the bull's-eye of a study shows."""
 
-    WALL = "wall"
-    SCAR = "scar"
-
-    def label(self) -> str:
-        """Return what the user reads."""
-        if self is Content.WALL:
-            return _("Wall per segment, ml (striped: has scar)")
-        return _("Scar in the labels per segment, ml")
+    WALL = "wall", _("Wall per segment, ml (striped: has scar)")
+    SCAR = "scar", _("Scar in the labels per segment, ml")

@@ -6,7 +6,6 @@ other. Leaving brings the user's layout back.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,6 +16,7 @@ from claimslicer.figures.palette import SYNTHETIC as SYNTHETIC_COLOUR
 from slicer.i18n import tr as _
 
 from ClaimSlicerLib.difference import add_bar, difference_of
+from ClaimSlicerLib.labelled import LabelledEnum
 
 ORIGINAL, SYNTHETIC, DIFFERENCE = "ClaimOriginal", "ClaimSynthetic", "ClaimDifference"
 """Names of the views."""
@@ -31,20 +31,12 @@ HIDDEN = "ClaimSlicer.Hidden"
 FLICKER_MS = 500
 
 
-class Arrangement(enum.Enum):
+class Arrangement(LabelledEnum):
     """What a comparison shows; the values are our numbers among Slicer's layouts."""
 
-    WITH_DIFFERENCE = 17001
-    SIDE_BY_SIDE = 17002
-    ONE_VIEW = 17003
-
-    def label(self) -> str:
-        """Return what the user reads."""
-        return {
-            Arrangement.WITH_DIFFERENCE: _("Side by side, with difference"),
-            Arrangement.SIDE_BY_SIDE: _("Side by side"),
-            Arrangement.ONE_VIEW: _("In one view"),
-        }[self]
+    WITH_DIFFERENCE = 17001, _("Side by side, with difference")
+    SIDE_BY_SIDE = 17002, _("Side by side")
+    ONE_VIEW = 17003, _("In one view")
 
     @property
     def views(self) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import json
 import re
 from collections.abc import Collection, Mapping
@@ -11,6 +10,7 @@ from typing import Annotated, Union
 import slicer
 from claimslicer.errors import SpecificationError
 from claimslicer.smile import ScarSpec, Texture
+from ClaimSlicerLib.labelled import LabelledEnum
 from ClaimSlicerLib.rule import Rule
 from slicer import (
     vtkMRMLLabelMapVolumeNode,
@@ -25,40 +25,22 @@ SEED_LIMIT = 2**31 - 1
 """The largest number that Qt's spin box holds."""
 
 
-class Pattern(enum.Enum):
+class Pattern(LabelledEnum):
     """The library's scar patterns."""
 
-    ISCHAEMIC = "ischaemic"
-    MID_WALL = "mid-wall"
-    SUBEPICARDIAL = "subepicardial"
-    PATCHY = "patchy"
-    CLAIM = "claim"
-
-    def label(self) -> str:
-        """Return what the user reads."""
-        return {
-            Pattern.ISCHAEMIC: _("Ischaemic, subendocardial"),
-            Pattern.MID_WALL: _("Mid-wall"),
-            Pattern.SUBEPICARDIAL: _("Subepicardial"),
-            Pattern.PATCHY: _("Patchy"),
-            Pattern.CLAIM: _("As in the CLAIM paper"),
-        }[self]
+    ISCHAEMIC = "ischaemic", _("Ischaemic, subendocardial")
+    MID_WALL = "mid-wall", _("Mid-wall")
+    SUBEPICARDIAL = "subepicardial", _("Subepicardial")
+    PATCHY = "patchy", _("Patchy")
+    CLAIM = "claim", _("As in the CLAIM paper")
 
 
-class Amount(enum.Enum):
+class Amount(LabelledEnum):
     """How the user says how much scar is wanted."""
 
-    MILLILITRES = "ml"
-    PERCENT = "percent"
-    EACH = "each"
-
-    def label(self) -> str:
-        """Return what the user reads."""
-        return {
-            Amount.MILLILITRES: _("ml in all"),
-            Amount.PERCENT: _("% of the segments"),
-            Amount.EACH: _("% of each segment"),
-        }[self]
+    MILLILITRES = "ml", _("ml in all")
+    PERCENT = "percent", _("% of the segments")
+    EACH = "each", _("% of each segment")
 
 
 @parameterNodeWrapper

@@ -257,19 +257,4 @@ def _draw_panel(axes: Axes, one: Shown, name: str) -> None:
     axes.set(xlim=(x_middle - half, x_middle + half), ylim=(y_middle + half, y_middle - half))
     axes.set_facecolor("black")
     if name == "Synthetic":
-        _mark(axes)
-
-
-def _mark(axes: Axes) -> None:
-    axes.text(
-        0.97,
-        0.03,
-        style.SYNTHETIC_TEXT,
-        transform=axes.transAxes,
-        ha="right",
-        va="bottom",
-        fontsize=7,
-        fontweight="bold",
-        color="white",
-        bbox={"facecolor": style.SYNTHETIC, "edgecolor": "none", "boxstyle": "square,pad=0.2"},
-    )
+        style.mark_synthetic(axes)

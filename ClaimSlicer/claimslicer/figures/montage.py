@@ -106,7 +106,7 @@ def slice_montage(
         _show(plain, image, z, view)
         _name_slice(plain, z, len(image))
         if synthetic:
-            _corner(plain, style.SYNTHETIC_TEXT, style.SYNTHETIC)
+            style.mark_synthetic(plain)
         _show(overlay, image, z, view)
         _outline(overlay, labels, z, view)
         if their_infarct is not None:
@@ -145,7 +145,7 @@ def synthesis_montage(
         _contour(first, scar != 0, z, view, style.INFARCT, width=0.9, line="dotted")
         _name_slice(first, z, len(original))
         _show(second, synthetic, z, view)
-        _corner(second, style.SYNTHETIC_TEXT, style.SYNTHETIC)
+        style.mark_synthetic(second)
         drawn = third.imshow(
             view.crop(difference, z),
             cmap=style.DIFFERENCE_MAP,
@@ -249,21 +249,6 @@ def _contour(
     x = (np.arange(inside.shape[1]) - 0.5) * step_x
     y = (np.arange(inside.shape[0]) - 0.5) * step_y
     axes.contour(x, y, inside, levels=[0.5], colors=[colour], linewidths=width, linestyles=line)
-
-
-def _corner(axes: Axes, text: str, colour: str) -> None:
-    axes.text(
-        0.97,
-        0.03,
-        text,
-        transform=axes.transAxes,
-        ha="right",
-        va="bottom",
-        fontsize=7,
-        fontweight="bold",
-        color="white",
-        bbox={"facecolor": colour, "edgecolor": "none", "boxstyle": "square,pad=0.2"},
-    )
 
 
 def _name_slice(axes: Axes, z: int, count: int) -> None:

@@ -53,6 +53,22 @@ def heading(figure: Figure, title: str, subtitle: str = "") -> None:
     figure.text(0.02, 1 - 0.38 / height, subtitle, ha="left", va="top", fontsize=9.5, color=FAINT)
 
 
+def mark_synthetic(axes: Axes, *, size: float = 7) -> None:
+    """Say in an image's lower right corner that it is synthetic."""
+    axes.text(
+        0.97,
+        0.03,
+        SYNTHETIC_TEXT,
+        transform=axes.transAxes,
+        ha="right",
+        va="bottom",
+        fontsize=size,
+        fontweight="bold",
+        color="white",
+        bbox={"facecolor": SYNTHETIC, "edgecolor": "none", "boxstyle": "square,pad=0.2"},
+    )
+
+
 def bare(axes: Axes) -> None:
     """Take ticks and frame off an image's axes."""
     axes.set_xticks([])

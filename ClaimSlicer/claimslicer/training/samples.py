@@ -80,7 +80,7 @@ class PaintedSlice:
         _show(first, self.original, self.original, titles[0])
         _contour(first, self.scar, style.INFARCT, "dotted")
         _show(second, self.painted, self.original, titles[1])
-        _mark_synthetic(second)
+        style.mark_synthetic(second, size=5)
         difference = self.painted - self.original
         reach = max(float(np.abs(difference).max()), 1e-6)
         third.imshow(difference, cmap=style.DIFFERENCE_MAP, vmin=-reach, vmax=reach, interpolation="nearest")
@@ -95,25 +95,11 @@ class SyntheticSlice(LabelledSlice):
 
     def draw(self, figure: Figure) -> None:
         """Draw the marked image, what was asked and what was found."""
+        from claimslicer.figures import style
+
         super().draw(figure)
         for axes in figure.axes:
-            _mark_synthetic(axes)
-
-
-def _mark_synthetic(axes: Axes) -> None:
-    from claimslicer.figures import style
-
-    axes.text(
-        0.97,
-        0.04,
-        style.SYNTHETIC_TEXT,
-        transform=axes.transAxes,
-        ha="right",
-        fontsize=5,
-        fontweight="bold",
-        color="white",
-        bbox={"facecolor": style.SYNTHETIC, "edgecolor": "none", "boxstyle": "square,pad=0.2"},
-    )
+            style.mark_synthetic(axes, size=5)
 
 
 def _panels(figure: Figure, titles: tuple[str, ...]) -> list[Axes]:

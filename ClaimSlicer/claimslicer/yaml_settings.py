@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +37,10 @@ def read_yaml_settings(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise SpecificationError(f"'{path}' must hold 'setting: value' lines.")
     return values
+
+
+def check_known(given: Iterable[object], known: Collection[str], where: str) -> None:
+    """Raise SpecificationError for the first of the ``given`` settings that isn't ``known``."""
+    for key in given:
+        if key not in known:
+            raise SpecificationError(f"Unknown setting '{key}' in {where}; known are {', '.join(known)}.")

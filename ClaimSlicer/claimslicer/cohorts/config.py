@@ -17,7 +17,7 @@ from claimslicer.smile.patterns import PATTERNS
 from claimslicer.smile.resample import ScarTarget
 from claimslicer.studies.provenance import to_json
 from claimslicer.studies.write import WRITABLE
-from claimslicer.yaml_settings import read_yaml_settings
+from claimslicer.yaml_settings import check_known, read_yaml_settings
 
 Infarcted = Literal["add", "repaint", "skip"]
 PAINTING = {
@@ -179,10 +179,7 @@ def fingerprint(values: Mapping[str, Any]) -> str:
 
 
 def _known(values: Mapping[str, Any], of_class: type, where: str) -> dict[str, Any]:
-    known = [f.name for f in dataclasses.fields(of_class)]
-    for key in values:
-        if key not in known:
-            raise SpecificationError(f"Unknown setting '{key}' in {where}; known are {', '.join(known)}.")
+    check_known(values, [f.name for f in dataclasses.fields(of_class)], where)
     return dict(values)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self, get_args
 from claimslicer.errors import SpecificationError, StudyError
 from claimslicer.studies.read import list_cases
 from claimslicer.training.splits import Part, split_by_patient
-from claimslicer.yaml_settings import read_yaml_settings
+from claimslicer.yaml_settings import check_known, read_yaml_settings
 
 KINDS = ("repainted", "authored", "constant", "noise", "copy")
 """A patient's own infarct painted anew; random SMILE masks painted into hearts without infarct; and three
@@ -89,12 +89,7 @@ class EvaluationConfig:
         """Read the settings; relative paths are taken from the YAML file's folder."""
         path = Path(path)
         values = read_yaml_settings(path)
-        known = [field.name for field in dataclasses.fields(cls)]
-        for key in values:
-            if key not in known:
-                raise SpecificationError(
-                    f"Unknown setting '{key}' in '{path}'; known are {', '.join(known)}."
-                )
+        check_known(values, [field.name for field in dataclasses.fields(cls)], f"'{path}'")
         for key in ("data", "out"):
             if not isinstance(values.get(key), str):
                 raise SpecificationError(f"The setting '{key}' is missing in '{path}'; it names a folder.")

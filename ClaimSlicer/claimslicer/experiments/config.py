@@ -14,7 +14,7 @@ from claimslicer.studies.provenance import to_json
 from claimslicer.training.augment import PAINTING
 from claimslicer.training.config import named_or_path
 from claimslicer.training.joint_config import JointConfig
-from claimslicer.yaml_settings import read_yaml_settings
+from claimslicer.yaml_settings import check_known, read_yaml_settings
 
 _PAINTING = ("num_inference_steps", "halo_mm", "texture", "sampler", "jumps", "match", "guidance")
 _FREE = frozenset(("out", "arms", "seeds", "tests", "thresholds", "device", "threads", "resamples"))
@@ -125,10 +125,7 @@ class ExperimentConfig:
                     f"'{given[0]}' can't stand in '{name}': the experiment sets it itself."
                 )
         known = [one.name for one in dataclasses.fields(JointConfig) if one.name not in _FIXED["joint"]]
-        if unknown := sorted(set(self.joint) - set(known)):
-            raise SpecificationError(
-                f"Unknown setting '{unknown[0]}' in 'joint'; known are {', '.join(known)}."
-            )
+        check_known(sorted(self.joint), known, "'joint'")
         self.training(self.out / "cohort.npz", self.out, 0)
 
     @classmethod
@@ -139,12 +136,7 @@ class ExperimentConfig:
         """
         path = Path(path)
         values, folder = read_yaml_settings(path), path.parent
-        known = [one.name for one in dataclasses.fields(cls)]
-        for key in values:
-            if key not in known:
-                raise SpecificationError(
-                    f"Unknown setting '{key}' in '{path}'; known are {', '.join(known)}."
-                )
+        check_known(values, [one.name for one in dataclasses.fields(cls)], f"'{path}'")
         for key in ("data", "out"):
             if key not in values:
                 raise SpecificationError(f"The setting '{key}' is missing in '{path}'.")

@@ -21,6 +21,7 @@ from claimslicer.training.config import (
     named_or_path,
 )
 from claimslicer.training.masks import MASKS
+from claimslicer.yaml_settings import check_known
 
 _OF_ALL_STAGES = (
     *("cache", "name", "data", "terms", "seed", "device", "threads", "checkpoint_every", "validate_every"),
@@ -164,9 +165,5 @@ def _stage(kind: type[Any], name: str, config: JointConfig, own: dict[str, Any])
         raise SpecificationError(f"'{name}' must hold 'setting: value' lines of its training.")
     shared = {key: getattr(config, key) for key in _OF_ALL_STAGES} | own
     known = {one.name for one in dataclasses.fields(kind)} - {"cache", "out", "steps", "initial_weights"}
-    for key in given:
-        if key not in known:
-            raise SpecificationError(
-                f"Unknown setting '{key}' in '{name}'; known are {', '.join(sorted(known))}."
-            )
+    check_known(given, sorted(known), f"'{name}'")
     return kind(**shared | dict(given))

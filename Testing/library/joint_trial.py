@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from claimslicer.segmentation.network import SegmenterSettings, UNetSettings
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 from claimslicer.training import segmentation
@@ -59,6 +60,15 @@ def tiny_config(folder: Path, **settings: Any) -> JointConfig:
     if not cache.exists():
         write_cache(cache, tiny_cohort().studies)
     return JointConfig(**{"cache": cache, "out": folder / "run", **TINY, **settings})
+
+
+def write_yaml(folder: Path, **settings: Any) -> Path:
+    """Write such a run's settings to a file, and return it."""
+    tiny_config(folder)
+    values = {**TINY, "cache": "cohort.npz", "out": "run", **settings}
+    values["synthesis"] = as_yaml(TINY["synthesis"])
+    (folder / "joint.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    return folder / "joint.yaml"
 
 
 def go_on(config: Path) -> None:

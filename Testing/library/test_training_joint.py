@@ -15,8 +15,7 @@ import joint_trial
 import numpy as np
 import pytest
 import torch
-import yaml
-from claimslicer.errors import Cancelled, ModelError, OutputError, SpecificationError, StudyError
+from claimslicer.errors import Cancelled, ModelError, OutputError, StudyError
 from claimslicer.evaluation.quality import QualityFilter
 from claimslicer.events import SILENT, JsonEvents
 from claimslicer.labels import infarct_mask
@@ -31,8 +30,7 @@ from claimslicer.training.joint import JointTrainer
 from claimslicer.training.joint_config import JointConfig
 from claimslicer.training.joint_run import train_joint
 from claimslicer.training.loop import train
-from cli_runner import run_here
-from joint_trial import GENERATOR, SEGMENTER, TINY, as_yaml, tiny_cohort, tiny_config
+from joint_trial import GENERATOR, SEGMENTER, TINY, tiny_cohort, tiny_config, write_yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
@@ -186,14 +184,6 @@ def events_in(text: str) -> list[dict]:
     return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
 
 
-def write_yaml(folder: Path, **settings) -> Path:
-    tiny_config(folder)
-    values = {**TINY, "cache": "cohort.npz", "out": "run", **settings}
-    values["synthesis"] = as_yaml(TINY["synthesis"])
-    (folder / "joint.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-    return folder / "joint.yaml"
-
-
 def kill_in(stage: Path, config: Path, checkpoints_: int) -> None:
     """Start training, and kill -9 it once ``stage`` has so many checkpoints."""
     process = PROCESSES.Process(target=joint_trial.go_on, args=(config,))
@@ -320,70 +310,6 @@ def test_a_pause_asked_for_in_an_early_stage_is_obeyed(tmp_path):
     assert not list(config.out.rglob("stop"))
     assert (config.out / "segmenter" / "checkpoint.safetensors").exists()
     assert not (config.out / "generator").exists()
-
-
-def test_the_readme_s_settings_are_right(tmp_path):
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    text = next(block for block in readme.split("```yaml")[1:] if "joint_steps" in block).split("```")[0]
-    (tmp_path / "joint.yaml").write_text(text, encoding="utf-8")
-    config = JointConfig.from_yaml(tmp_path / "joint.yaml")
-    assert config.out == tmp_path.resolve() / "joint"
-    assert config.scar_target().extent_percent.shares == (0.3, 0.4, 0.3)
-
-
-def test_the_command_says_what_is_wrong(tmp_path, monkeypatch, capsys):
-    outcome = run_here(monkeypatch, capsys, "train", "joint", tmp_path / "none.yaml")
-    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
-    assert "There is no configuration" in outcome.err
-    config = write_yaml(tmp_path, cache="none.npz")
-    outcome = run_here(monkeypatch, capsys, "train", "joint", config)
-    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
-    assert "There is no training cache" in outcome.err
-    for name in ("segmenter", "generator"):
-        config = write_yaml(tmp_path, **{f"initial_{name}": "nosuch"})
-        outcome = run_here(monkeypatch, capsys, "train", "joint", config)
-        assert (outcome.code, outcome.err.count("\n")) == (2, 1)
-        assert "nosuch" in outcome.err
-    assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"generator_steps": 0}, "needs 'initial_generator'"),
-        ({"pretrain_segmenter_steps": 0}, "needs 'initial_segmenter'"),
-        ({"joint_steps": -1}, "'joint_steps' must be 0 or more"),
-        ({"synthetic_share": 1.5}, "'synthetic_share' must lie between"),
-        ({"segmentation": {"speed": 1}}, "Unknown setting 'speed' in 'segmentation'"),
-        ({"synthesis": {"steps": 1}}, "Unknown setting 'steps' in 'synthesis'"),
-        ({"synthesis": {"widths": [0, 1, 2]}}, "positive numbers"),
-        ({"segmentation": [1]}, "'segmentation' must hold"),
-        ({"target": {"volume": 1}}, "A target distribution holds"),
-        ({"steps": 5}, "Unknown setting 'steps'"),
-        ({"precision": "fp8"}, "'precision' must be"),
-        ({"devices": 0}, "'devices' must be at least 1"),
-        ({"joint_steps": "many"}, "'joint_steps' can't be 'many'"),
-        ({"segmentation": {"kl_sigma": "much"}}, "'kl_sigma' can't be 'much'"),
-        ({"segmentation": {"deep_supervision": "on"}}, "'deep_supervision' can't be 'on'"),
-        ({"segmenter_learning_rate": 2.0}, "^'segmenter_learning_rate' must be above 0 and below 1.$"),
-        ({"feedback_weight": -1.0}, "^'feedback_weight' must be 0 or more.$"),
-        ({"halo_mm": 11}, "^'halo_mm' must lie between 0 and 10.$"),
-    ],
-)
-def test_wrong_settings_are_refused(settings, said, tmp_path):
-    path = tmp_path / "joint.yaml"
-    path.write_text(yaml.safe_dump({"cache": "a", "out": "b", **settings}), encoding="utf-8")
-    with pytest.raises(SpecificationError, match=said):
-        JointConfig.from_yaml(path)
-
-
-def test_numbers_with_an_exponent_are_numbers(tmp_path):
-    path = tmp_path / "joint.yaml"
-    text = "cache: a\nout: b\nname: one1e3\nlearning_rate: 1e-3\nsegmentation: {weight_decay: 2E-2}\n"
-    path.write_text(text, encoding="utf-8")
-    config = JointConfig.from_yaml(path)
-    assert (config.learning_rate, config.segmenter_stage().weight_decay) == (0.001, 0.02)
-    assert config.name == "one1e3"
 
 
 def test_a_cohort_without_infarct_is_refused(tmp_path):

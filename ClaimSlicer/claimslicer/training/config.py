@@ -13,7 +13,7 @@ from typing import Any, Self
 from claimslicer.errors import SpecificationError
 from claimslicer.models.registry import DEFAULT_MODEL
 from claimslicer.synthesis.settings import GeneratorSettings
-from claimslicer.yaml_settings import read_yaml_settings
+from claimslicer.yaml_settings import check_known, read_yaml_settings
 
 _TYPES: dict[str, type | tuple[type, ...]] = {"int": int, "float": (int, float), "str": str, "bool": bool}
 _LISTS: dict[str, tuple[type, ...]] = {"tuple[int, ...]": (int,), "tuple[float, ...]": (int, float)}
@@ -111,12 +111,7 @@ class TrainingConfig:
     def from_yaml(cls, path: Path) -> Self:
         """Read a run's settings; relative paths are taken from the YAML file's folder."""
         values = read_yaml_settings(path)
-        known = {field.name: field for field in dataclasses.fields(cls) if field.init}
-        for key in values:
-            if key not in known:
-                raise SpecificationError(
-                    f"Unknown setting '{key}' in '{path}'; known are {', '.join(known)}."
-                )
+        check_known(values, [field.name for field in dataclasses.fields(cls) if field.init], f"'{path}'")
         for key in ("cache", "out"):
             if key not in values:
                 raise SpecificationError(f"The setting '{key}' is missing in '{path}'.")

@@ -228,7 +228,8 @@ class SegmentationModuleWidget(Panel):
 
             def arrived(result: dict) -> str:
                 node = self.logic.take_segmentation(volume_id, result)
-                return _("Made {name}.").format(name=node.GetName())
+                made = _("Made {name}.").format(name=node.GetName())
+                return f"{made} {result['warning']}".rstrip()
 
             self.job.start(model_worker(), "segment", arguments, arrived)
 

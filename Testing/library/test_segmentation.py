@@ -1,6 +1,7 @@
 """Segmentation with the shipped weights: on the phantom, and on untouched studies where they are there."""
 
 import dataclasses
+import json
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from claimslicer.quantification import Scaling
 from claimslicer.segmentation import predict, segment
 from claimslicer.segmentation.model import load_segmenter
 from claimslicer.segmentation.rules import clean_labels
-from claimslicer.studies import Geometry, Study, read_study
+from claimslicer.studies import Geometry, Study, read_study, write_volume
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 from claimslicer.training.cache import CachedStudy, write_cache
 from claimslicer.training.calibrate import calibrate_segmenter
@@ -128,6 +129,26 @@ def test_what_is_too_vague_is_refused_however_sure_a_calibration_makes(scarred, 
 def test_a_wrong_calibration_is_said(scarred, tmp_path, wrong):
     with pytest.raises(ModelError, match="models calibrate"):
         segment(scarred, model=with_calibration(tmp_path, wrong))
+
+
+@pytest.mark.usefixtures("asked_once")
+def test_more_than_any_ventricle_is_warned_of(scarred, said, tmp_path, monkeypatch, capsys):
+    assert segment(scarred).warning == ""
+    everywhere = dataclasses.replace(said, labels=np.full_like(said.labels, Label.CAVITY))
+    everywhere.labels[:, ::8] = Label.MYOCARDIUM
+    surely = np.where(said.probabilities == said.probabilities.max(0), 1, 0).astype(np.float32)
+    everywhere = dataclasses.replace(everywhere, probabilities=surely)
+    monkeypatch.setattr(predict, "predict", lambda study, segmenter, events: everywhere)
+    warning = segment(scarred, clean=False).warning
+    assert f"fills {everywhere.labels.size * scarred.geometry.voxel_volume_ml:.0f} ml" in warning
+    image = write_volume(tmp_path / "heart.nii.gz", scarred.image, scarred.geometry)
+    asked = ("segment", image, "--raw", "--device", "cpu", "--out", tmp_path / "labels.nii.gz")
+    done = run_here(monkeypatch, capsys, *asked, "--events", tmp_path / "events.jsonl")
+    assert done.code == 0 and "warning: What was found in 'heart' fills" in done.err
+    events = map(json.loads, (tmp_path / "events.jsonl").read_text(encoding="utf-8").splitlines())
+    assert [e["message"] for e in events if e["event"] == "warning"] == [
+        warning.replace(scarred.name, "heart")
+    ]
 
 
 @pytest.mark.usefixtures("asked_once")

@@ -220,6 +220,7 @@ def test_segment_answers_labels_and_uncertainty(study, tmp_path):
     np.testing.assert_array_equal(answer["labels"], expected.labels)
     np.testing.assert_array_equal(answer["uncertainty"], expected.uncertainty)
     assert answer["recipe"] == json.loads(json.dumps(expected.recipe))
+    assert answer["warning"] == expected.warning == ""
     assert context.events.seen[0] == (0.0, "loading the networks")
 
 

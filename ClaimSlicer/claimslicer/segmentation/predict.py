@@ -26,6 +26,8 @@ from claimslicer.studies.provenance import make_recipe
 
 LARGEST_WALL_UNCERTAINTY = 0.45
 """Above it, before calibration, it is no left ventricle: validation hearts have 0.19–0.30, noise 0.6."""
+LARGEST_VENTRICLE_ML = 800.0
+"""Cavity and wall together: the 85 hearts of EMIDEC, dilated ones among them, have 114 to 466 ml."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class SegmentationResult:
     """``labels`` uint8 0–4 and ``uncertainty`` float32 (entropy of the class probabilities, 0 sure – 1 even).
 
     ``probabilities`` is float32 ``(5, z, y, x)``; ``centre_yx`` the LV centre in voxels; ``recipe`` JSON
-    types. Uncertainty and probabilities are scaled where the model's card holds a calibration; labels are
+    types. ``warning`` is a sentence where what was found is too large for a left ventricle, else empty.
+    Uncertainty and probabilities are scaled where the model's card holds a calibration; labels are
     chosen before, since the losses teach infarct to be found rather than its frequency: chosen after, they
     missed more of it (Dice 0.59 instead of 0.64 on the ten pathological validation patients).
     """
@@ -43,6 +46,7 @@ class SegmentationResult:
     probabilities: np.ndarray
     centre_yx: tuple[float, float]
     recipe: dict[str, Any]
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def segment(
     ``model`` is a name or path of the program's own models, or a folder of nnU-Net's results: that one's own
     predictor is then used. ``clean`` says whether the rules of :mod:`claimslicer.segmentation.rules` are
     applied; None stands for yes, but for nnU-Net's models, whose labels are left as ``nnUNetv2_predict`` has
-    them.
+    them. A result with a ``warning`` is told by an event ``warning`` too.
 
     Raises:
         StudyError: no left ventricle was found.
@@ -98,7 +102,10 @@ def segment(
     recipe = make_recipe("segment", study, settings, weights=found.weights, **found.packages)
     scaled = found.scaling.apply(found.probabilities) if found.scaling else found.probabilities
     events.progress("segmenting", 1.0, "done")
-    return SegmentationResult(labels, entropy(scaled, found.classes), scaled, found.centre_yx, recipe)
+    if warning := _too_large(labels, study):
+        events.emit("warning", study=study.name, message=warning)
+    uncertainty = entropy(scaled, found.classes)
+    return SegmentationResult(labels, uncertainty, scaled, found.centre_yx, recipe, warning)
 
 
 def predict(study: Study, segmenter: SegmenterModel, events: Events = SILENT) -> Prediction:
@@ -128,3 +135,14 @@ def _predict_with_nnunet(model: NnunetModel, study: Study, device: str, events: 
 def _unsure(found: Prediction, wall: np.ndarray) -> bool:
     """Return whether what was found is too vague for a left ventricle, before it is calibrated."""
     return bool(entropy(found.probabilities, found.classes)[wall].mean() > LARGEST_WALL_UNCERTAINTY)
+
+
+def _too_large(labels: np.ndarray, study: Study) -> str:
+    """Return a sentence where cavity and wall fill more than any left ventricle does, else an empty one."""
+    volume_ml = np.count_nonzero(labels) * study.geometry.voxel_volume_ml
+    if volume_ml <= LARGEST_VENTRICLE_ML:
+        return ""
+    return (
+        f"What was found in '{study.name}' fills {volume_ml:.0f} ml, more than any left ventricle: is the "
+        "model trained too little, or the voxels' size wrong?"
+    )

@@ -15,4 +15,9 @@ def segment(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
     options = {name: arguments[name] for name in ("model", "device") if name in arguments}
     context.events.progress("segmenting", 0.0, "loading the networks")
     result = label(study_from(arguments["study"]), events=context.events, **options)
-    return {"labels": result.labels, "uncertainty": result.uncertainty, "recipe": result.recipe}
+    return {
+        "labels": result.labels,
+        "uncertainty": result.uncertainty,
+        "recipe": result.recipe,
+        "warning": result.warning,
+    }

@@ -12,7 +12,7 @@ from claimslicer.cohorts.begin import begin
 from claimslicer.cohorts.config import CohortConfig, Quality, Source
 from claimslicer.cohorts.make import PassedOver, StudyMaker, infarct_dice
 from claimslicer.cohorts.plan import find_parents
-from claimslicer.cohorts.run import UNFINISHED, make_study
+from claimslicer.cohorts.run import UNFINISHED, make_cohort, make_study
 from claimslicer.cohorts.write import write_case
 from claimslicer.errors import ModelError, OutputError, SpecificationError, StudyError
 from claimslicer.evaluation.quality import QualityFilter
@@ -88,6 +88,30 @@ def test_wrong_settings_are_refused(tmp_path, cli, lines, word):
     outcome = cli("cohort", tmp_path / "cohort.yaml")
     assert outcome.code == 2 and word in outcome.err and outcome.err.count("\n") == 1, outcome
     assert not (tmp_path / "made").exists()
+
+
+def test_hearts_of_other_parts_of_the_split_are_told(config, source, monkeypatch):
+    """Of P001, N002, P004 (validation) and P005 (test), two take part, or three with validation."""
+    told = []
+    events = SimpleNamespace(
+        progress=lambda *_: None, emit=lambda kind, **values: told.append((kind, values))
+    )
+    monkeypatch.setattr("claimslicer.cohorts.run._outcomes", lambda order, scheduler, jobs: made(jobs))
+
+    def made(jobs):
+        yield from ((job.name, None) for job in jobs)
+
+    make_cohort(config, events=events)
+    kind, values = told[0]
+    assert (kind, values.pop("message").partition("; ")[2]) == (
+        "planned",
+        "2 hearts of other parts of the split are left out",
+    )
+    assert values == {"studies": 2, "hearts": 2, "missing": 2, "left_out": 2}
+    told.clear()
+    both = (Source(source, parts=("training", "validation")),)
+    make_cohort(replace(config, sources=both, out=config.out.with_name("more")), events=events)
+    assert told[0][1]["left_out"] == 1 and told[0][1]["hearts"] == 3
 
 
 def test_the_plan_holds_back_test_patients(config, source, tmp_path):

@@ -63,6 +63,13 @@ def find_parents(config: CohortConfig) -> list[Parent]:
     return parents
 
 
+def count_of_other_parts(sources: Iterable[Source]) -> int:
+    """Return how many of the sources' cases belong to parts of the split that aren't taken."""
+    return sum(
+        part not in source.parts for source in sources for part in case_folders(source.folder).values()
+    )
+
+
 def plan(config: CohortConfig, parents: list[Parent]) -> list[Job]:
     """Return every study of the cohort, those of one heart together."""
     if config.count is None:

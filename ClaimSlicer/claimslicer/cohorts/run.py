@@ -16,7 +16,7 @@ from claimslicer.cohorts.begin import SETTINGS_FILE, Order, begin
 from claimslicer.cohorts.cluster import WorkerLost, local_workers, remote_workers, run_tasks
 from claimslicer.cohorts.config import CohortConfig
 from claimslicer.cohorts.make import PassedOver, StudyMaker
-from claimslicer.cohorts.plan import Job, find_parents, plan
+from claimslicer.cohorts.plan import Job, Parent, count_of_other_parts, find_parents, plan
 from claimslicer.cohorts.write import UNFINISHED, write_case
 from claimslicer.errors import ClaimError, ModelError, SpecificationError, StudyError
 from claimslicer.events import SILENT, Events
@@ -69,7 +69,7 @@ def make_cohort(
         _remove_unfinished(out)
         missing = [job for job in jobs if not (out / job.name).is_dir()]
         tally = _Tally(len(jobs), tuple(job.name for job in jobs if (out / job.name).is_dir()))
-        events.emit("planned", studies=len(jobs), hearts=len(parents), missing=len(missing))
+        _tell_plan(config, parents, jobs, missing, events)
         try:
             # Closed before the folder is cleared, so that no worker writes into it any more.
             with closing(_outcomes(order, scheduler, missing)) as outcomes:
@@ -80,6 +80,17 @@ def make_cohort(
         tally.check()
         distance = _write_table(config, out)
     return CohortResult(out, tuple(tally.made), tally.kept, tally.passed_over, distance)
+
+
+def _tell_plan(
+    config: CohortConfig, parents: list[Parent], jobs: list[Job], missing: list[Job], events: Events
+) -> None:
+    left_out = count_of_other_parts(config.sources)
+    message = f"{len(jobs)} studies of {len(parents)} hearts, {len(missing)} of them to be made"
+    if left_out:
+        message += f"; {left_out} hearts of other parts of the split are left out"
+    counts = {"studies": len(jobs), "hearts": len(parents), "missing": len(missing), "left_out": left_out}
+    events.emit("planned", **counts, message=message)
 
 
 @dataclass

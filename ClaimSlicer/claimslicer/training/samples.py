@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SHAPE_INCHES = (3.6, 1.5)
+SHAPE_INCHES = (3.6, 1.6)
 DPI = 200
 """Shown 360 pixels wide in a panel, the letters are still read."""
 
@@ -108,7 +108,7 @@ def _panels(figure: Figure, titles: tuple[str, ...]) -> list[Axes]:
     panels = list(figure.subplots(1, len(titles)))
     for axes in panels:
         style.bare(axes)
-    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.1, top=0.9, wspace=0.03)
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.15, top=0.9, wspace=0.03)
     return panels
 
 
@@ -144,7 +144,7 @@ def write_sample(sample: Sample, step: int, folder: Path, events: Events) -> Non
 
     figure = Figure(figsize=SHAPE_INCHES, facecolor="white")
     sample.draw(figure)
-    text = f"{sample.study}, {step} steps; {sample.legend}. Not for diagnosis."
+    text = f"{sample.study}, {step} steps\n{sample.legend}. Not for diagnosis."
     figure.text(0.01, 0.025, text, fontsize=5.5, color=style.FAINT)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)

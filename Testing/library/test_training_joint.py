@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import multiprocessing
+import shutil
 import signal
 import sys
 import time
@@ -25,9 +26,10 @@ from claimslicer.segmentation.preprocessing import cut, heart_grid
 from claimslicer.training import checkpoints, segmentation
 from claimslicer.training.cache import Cohort, write_cache
 from claimslicer.training.feedback import judging
-from claimslicer.training.history import STAGES
+from claimslicer.training.history import STAGES, History
 from claimslicer.training.joint import JointTrainer
 from claimslicer.training.joint_config import JointConfig
+from claimslicer.training.joint_report import _curves
 from claimslicer.training.joint_run import train_joint
 from claimslicer.training.loop import train
 from joint_trial import GENERATOR, SEGMENTER, TINY, tiny_cohort, tiny_config, write_yaml
@@ -234,6 +236,27 @@ def test_killed_in_every_stage_it_ends_with_the_same_weights(tmp_path):
     assert "SYNTHETIC" in page
 
 
+def test_dice_and_the_generators_loss_have_an_axis_each():
+    history = History()
+    history.validation = {"dice_infarct": [(0, 0.6), (8, 0.7)], "loss": [(0, 0.4), (8, 0.3)]}
+    history.loss = [(1, 1.0), (8, 0.9)]
+    _, dice, loss = _curves(history).axes
+    assert [axes.get_ylabel() for axes in (dice, loss)] == ["Dice", "generator's loss"]
+    assert [axes.lines[0].get_label() for axes in (dice, loss)] == ["infarct: MI and MVO", "generator's loss"]
+    assert dice.get_xlim()[0] <= 0, "where it stood before the stage is seen"
+    del history.validation["dice_infarct"]
+    _, loss = _curves(history).axes
+    assert loss.get_ylabel() == "generator's loss"
+
+
+def test_the_sample_shows_a_patient_who_isnt_trained_on(make_trainer):
+    trainer = make_trainer()
+    sample = trainer.sample(trainer.model)
+    assert sample.study == "phantom 3-synthetic"
+    assert sample.image.shape == sample.truth.shape == sample.found.shape
+    assert infarct_mask(sample.truth).any()
+
+
 def test_a_full_disk_stops_it_and_the_last_checkpoint_is_kept(make_trainer, monkeypatch):
     trainer = make_trainer()
     train(trainer, resume=False, events=SILENT, stop_after_steps=1)
@@ -262,14 +285,20 @@ def test_divergence_is_said(make_trainer):
 
 
 def test_a_run_is_not_overwritten_nor_gone_on_with_other_settings(first_stages, tmp_path):
-    given = {f"initial_{name}": path for name, path in first_stages.items()}
+    folder = tmp_path / "segmenter"
+    shutil.copytree(Path(first_stages["segmenter"]).parent, folder)
+    origin = resolve(folder, "segmentation")
+    card = dataclasses.replace(origin.card, calibration={"temperature": 2.0, "biases": [0.0] * 5})
+    origin.card_file.write_text(card.to_json(), encoding="utf-8")
+    given = {"initial_segmenter": str(folder), "initial_generator": first_stages["generator"]}
     skipped = {"pretrain_segmenter_steps": 0, "generator_steps": 0, "joint_steps": 1}
     decay = {"segmentation": {**TINY["segmentation"], "weight_decay": 0.01}}
     config = tiny_config(tmp_path, **skipped, **given, **decay)
     assert len(train_joint(config, resume=False)) == 3
     assert not (config.out / "segmenter").exists()
+    assert resolve(config.out, "segmentation").card.calibration == {}, "it was fitted for other weights"
     card = resolve(config.out, "synthesis").card
-    assert card.data["description"].count("begun from") == 2
+    assert card.data["description"].count("begun from") == 1, "the same said of both"
     assert card.training["initial_segmenter"] == "segmenter", "a name, not a path"
     assert card.training["weight_decay"] == 1e-4
     assert resolve(config.out, "segmentation").card.training["weight_decay"] == 0.01
@@ -295,6 +324,9 @@ def test_the_page_says_what_the_joint_stage_gained(first_stages, tmp_path):
     }
     before = {(row["model"], row["figure"]): float(row["before the joint stage"]) for row in rows}
     assert before == pytest.approx(alone, abs=0.002), "but for the half precision of shipped weights"
+    assert {row["figure"]: row["of"] for row in rows}["dice_scar"] == "MI alone, without MVO"
+    page = (config.out / "report" / "report.html").read_text(encoding="utf-8")
+    assert "held back: 1, of whom 1 with an infarct. So few tell little" in page
     assert any(row["before the joint stage"] != row["after it"] for row in rows)
     events = (config.out / "joint" / "events.jsonl").read_text(encoding="utf-8").splitlines()
     looks = [event for event in map(json.loads, events) if event["event"] == "validation"]

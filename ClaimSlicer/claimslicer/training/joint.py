@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from claimslicer.errors import StudyError
 from claimslicer.evaluation.quality import QualityFilter
 from claimslicer.events import SILENT, Events
 from claimslicer.labels import infarct_mask
@@ -94,20 +96,8 @@ class JointTrainer:
         self.device = self._generation.device
         self._bank = self._generation.texture_bank()
         real = [study for study in cohort.part("training") if not study.synthetic]
-        self._painter = OnlinePainter(
-            real,
-            repaint_share=config.repaint_share,
-            target=config.scar_target(),
-            seed=config.seed,
-            options={
-                "num_inference_steps": config.num_inference_steps,
-                "halo_mm": config.halo_mm,
-                "texture": config.texture or None,
-            },
-            events=events,
-            masks=config.masks,
-            normal_share=config.normal_share,
-        )
+        self._held_back = [study for study in cohort.part("validation") if not study.synthetic]
+        self._painter = self._painter_of(real, config.normal_share, events)
         stage = config.segmenter_stage()
         criterion = segmentation_loss(
             stage.class_weights, dice=stage.dice_weight, cross_entropy=stage.cross_entropy_weight
@@ -118,6 +108,25 @@ class JointTrainer:
         # The judge stays as it was, so that nothing that is learnt together can lower the bar.
         self._judge = copy.deepcopy(networks["segmenter"]).eval().requires_grad_(False)
         self._quality = self._calibrated() if config.quality_pass_rate else None
+
+    def _painter_of(
+        self, studies: list[CachedStudy], normal_share: float | None, events: Events
+    ) -> OnlinePainter:
+        config = self.config
+        return OnlinePainter(
+            studies,
+            repaint_share=config.repaint_share,
+            target=config.scar_target(),
+            seed=config.seed,
+            options={
+                "num_inference_steps": config.num_inference_steps,
+                "halo_mm": config.halo_mm,
+                "texture": config.texture or None,
+            },
+            events=events,
+            masks=config.masks,
+            normal_share=normal_share,
+        )
 
     def _calibrated(self) -> QualityFilter:
         scores = self._segmentation.scores(self._judge).values()
@@ -153,10 +162,12 @@ class JointTrainer:
         """Return new synthetic studies by ``generator``; fewer where scars didn't fit or weren't good."""
         if not self.config.synthetic_share:
             return []
-        model = GeneratorModel(generator, self._bank, self.device, {"name": "in training", "sha256": ""})  # type: ignore[arg-type]
-        count = self.config.synthetic_studies
+        model, count = self._loaded(generator), self.config.synthetic_studies
         painted = [self._painter.paint(model, rng, self._is_good) for _ in range(count)]
         return [study for study in painted if study is not None]
+
+    def _loaded(self, generator: nn.Module) -> GeneratorModel:
+        return GeneratorModel(generator, self._bank, self.device, {"name": "in training", "sha256": ""})  # type: ignore[arg-type]
 
     def _is_good(self, study: CachedStudy) -> bool:
         if self._quality is None:
@@ -178,11 +189,14 @@ class JointTrainer:
         return self._generation.validate(model.get_submodule("generator"))
 
     def sample(self, model: nn.Module) -> Sample:
-        """Return a slice that one network painted and the other labelled."""
-        painted = self.paint(model.get_submodule("generator"), np.random.default_rng(0))
-        if not painted:
-            return self._generation.sample(model.get_submodule("generator"))
-        study = painted[0]
+        """Return a slice that one network painted into a validation patient's heart, and the other labelled.
+
+        Without a validation patient whose heart takes a scar it is a training patient's.
+        """
+        generator = model.get_submodule("generator")
+        study = self._shown_painter.paint(self._loaded(generator), np.random.default_rng(0))
+        if study is None:
+            return self._generation.sample(generator)
         found = self._segmentation.find(model.get_submodule("segmenter"), study)
         infarct = infarct_mask(study.labels)
         z = int(infarct.sum((1, 2)).argmax())
@@ -192,6 +206,15 @@ class JointTrainer:
             near.append(slice(max(int(middle - reach), 0), int(middle + reach) + 1))
         part = tuple(near)
         return SyntheticSlice(study.name, study.image[part], study.labels[part], found[part])
+
+    @functools.cached_property
+    def _shown_painter(self) -> OnlinePainter:
+        for study in self._held_back:
+            try:
+                return self._painter_of([study], None, SILENT)
+            except StudyError:  # this heart takes no scar
+                continue
+        return self._painter
 
     @property
     def networks(self) -> dict[str, dict[str, Any]]:

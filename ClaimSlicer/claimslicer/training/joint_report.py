@@ -17,9 +17,20 @@ from claimslicer.training.joint_config import JointConfig
 from claimslicer.training.joint_stages import stages
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from claimslicer.figures.report import Picture, Section
+
+FIGURES = {
+    "dice_myocardium": "wall, infarct included",
+    "dice_infarct": "infarct: MI and MVO",
+    "dice_scar": "MI alone, without MVO",
+    "loss": "generator's loss",
+}
+"""What a figure of validation is of, in words."""
+FEW = 20
+"""Validation patients with an infarct below which the page warns of their figures."""
 
 
 def write_joint_report(
@@ -43,14 +54,21 @@ def write_joint_report(
     studies = [(name, len(part), sum(study.has_infarct for study in part)) for name, part in parts.items()]
     cards = [Model(path).card for path in weights]
     figures = [
-        (card.kind, name, before[card.kind].get(name), value)
+        (card.kind, name, FIGURES.get(name, name), before[card.kind].get(name), value)
         for card in cards
         for name, value in card.figures["validation"].items()
     ]
-    columns = ("model", "figure", "before the joint stage", "after it")
+    columns = ("model", "figure", "of", "before the joint stage", "after it")
     tables = [
         Table("studies", "Studies", ("part", "studies", "with infarct"), studies),
-        Table("validation", "On the validation patients", columns, figures, decimals=4),
+        Table(
+            "validation",
+            "On the validation patients",
+            columns,
+            figures,
+            note=_validated(*studies[1][1:]),
+            decimals=4,
+        ),
     ]
     sections = [Section("Data and result", config.data, tables)]
     sections += [
@@ -61,6 +79,12 @@ def write_joint_report(
     recipe = {"command": "train joint", "settings": config.to_dict()}
     report = Report("Joint training", config.name, sections, json.loads(json.dumps(recipe)), synthetic=True)
     return [write_report(config.out / "report", report)]
+
+
+def _validated(patients: int, with_infarct: int) -> str:
+    """Say of how many patients the figures are."""
+    said = f"Means over the patients held back: {patients}, of whom {with_infarct} with an infarct."
+    return f"{said} So few tell little: a difference may be chance." if with_infarct < FEW else said
 
 
 def _stage_section(name: str, folder: Path, before: Mapping[ModelKind, Mapping[str, float]]) -> Section:
@@ -110,14 +134,30 @@ def _curves(history: History) -> Figure:
             left.plot(*_axes(smoothed(points)), linewidth=1, color=colour, label=name)
         left.legend(fontsize=7)
     left.set(xlabel="step", title="loss")
+    left.set_xlim(left=0)
     if history.validation:
         right = figure.add_subplot(1, 2, 2)
-        for curve, points in history.validation.items():
-            right.plot(*_axes(points), marker=".", label=curve)
-        right.legend(fontsize=7)
         right.set(xlabel="step", title="validation", xlim=left.get_xlim())
+        _plot_validation(right, history.validation)
     figure.tight_layout()
     return figure
+
+
+def _plot_validation(axes: Axes, curves: Mapping[str, Curve]) -> None:
+    """Plot Dice by the left axis and the generator's loss by the right one, which alone has the left."""
+    dices = {name: points for name, points in curves.items() if name.startswith("dice_")}
+    losses = {name: points for name, points in curves.items() if name not in dices}
+    other = axes.twinx() if dices and losses else axes
+    lines = []
+    for (name, points), colour in zip((dices | losses).items(), COLOURS, strict=False):
+        own = axes if name in dices else other
+        lines += own.plot(*_axes(points), marker=".", color=colour, label=FIGURES.get(name, name))
+    if losses:
+        other.set_ylabel("generator's loss")
+        other.set_ylim(0, 1.2 * other.get_ylim()[1])
+    if dices:
+        axes.set(ylabel="Dice", ylim=(0, 1))
+    other.legend(handles=lines, fontsize=7, loc="lower right")
 
 
 def _axes(curve: Curve) -> tuple[list[int], list[float]]:

@@ -29,7 +29,7 @@ def with_origins(config: Config, models: Mapping[str, ModelKind]) -> Config:
     if not named:
         return config
     cards = [model.card for model in named.values()]
-    begun = [f"begun from '{card.name}': {card.data.get('description')}" for card in cards]
+    begun = dict.fromkeys(f"begun from '{card.name}': {card.data.get('description')}" for card in cards)
     terms = dict.fromkeys(text for text in (*(card.terms for card in cards), config.terms) if text)
     names: dict[str, Any] = {field: model.name for field, model in named.items()}
     data = "; ".join([config.data or "not stated", *begun])

@@ -198,7 +198,10 @@ def test_an_imported_model_runs_without_its_checkpoint(bench, own_models, tmp_pa
 def test_importing_twice_or_to_a_wrong_name_is_refused(bench, own_models, tmp_path):
     done = run_apart("nnunet", "import", bench.model, "--name", "mine", "--out", tmp_path / "here")
     assert done.code == 0, done.err
-    assert resolve(tmp_path / "here", "segmentation").card.name == "mine"
+    assert "Terms: not stated (--terms" in done.out
+    assert "Trained by nnUNetTrainerCLAIM_trial, epochs: fold_0 1." in done.out
+    card = resolve(tmp_path / "here", "segmentation").card
+    assert (card.name, card.training["epochs"]) == ("mine", {"fold_0": 1})
     assert not own_models.exists()
     import_nnunet(bench.model, "mine")
     before = files_under(own_models)

@@ -89,4 +89,7 @@ def import_one(
     from claimslicer.segmentation.nnunet.transfer import import_nnunet
 
     model = import_nnunet(folder, name, out=out, checkpoint=checkpoint, terms=terms)
-    typer.echo(f"Imported {name} to {model.weights}. Terms: {model.card.terms}")
+    typer.echo(f"Imported {name} to {model.weights}. Terms: {terms or 'not stated (--terms gives them)'}")
+    trained = model.card.training
+    epochs = ", ".join(f"{fold} {count}" for fold, count in trained["epochs"].items())
+    typer.echo(f"Trained by {trained['trainer']}, epochs: {epochs}.")

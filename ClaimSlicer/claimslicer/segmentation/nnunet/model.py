@@ -7,7 +7,7 @@ import json
 import pickle
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,7 +31,8 @@ class NnunetModel:
     """A trained nnU-Net: what it was planned as, and the weights of each fold, every tensor once.
 
     ``plans`` and ``dataset`` are nnU-Net's JSON files, ``mirroring_axes`` those that predictions are averaged
-    over, ``weights`` the name and hash for recipes.
+    over, ``weights`` the name and hash for recipes, ``epochs`` how long each fold was trained, where its
+    checkpoint says it.
     """
 
     plans: Mapping[str, Any]
@@ -41,6 +42,7 @@ class NnunetModel:
     mirroring_axes: tuple[int, ...] | None
     states: Mapping[str, Mapping[str, torch.Tensor]]
     weights: Mapping[str, Any]
+    epochs: Mapping[str, int] = field(default_factory=dict)
 
     def to_card(self) -> dict[str, Any]:
         """Return the card's table ``network``, JSON types."""
@@ -102,7 +104,8 @@ def read_folder(folder: Path, checkpoint: str = FINAL) -> NnunetModel:
         raise ModelError(f"{folder} is no complete nnU-Net model: copy the whole folder again.") from error
     digest = hashlib.sha256("".join(sha256_of_file(file) for file in files.values()).encode()).hexdigest()
     weights = {"name": parent.name, "sha256": digest, "folds": list(files)}
-    return NnunetModel(plans, dataset, configuration, trainer, axes and tuple(axes), states, weights)
+    epochs = {fold: int(seen) for fold, content in loaded.items() if (seen := content.get("current_epoch"))}
+    return NnunetModel(plans, dataset, configuration, trainer, axes and tuple(axes), states, weights, epochs)
 
 
 @lru_cache(maxsize=1)

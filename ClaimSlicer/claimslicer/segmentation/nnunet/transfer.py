@@ -54,6 +54,7 @@ def _card_fields(model: NnunetModel, folder: Path, checkpoint: str, terms: str) 
             "plans": model.plans.get("plans_name", "not stated"),
             "configuration": model.configuration,
             "checkpoint": checkpoint,
+            "epochs": {fold: model.epochs.get(fold, "not stated") for fold in model.states},
             "sha256 of the checkpoints": model.weights["sha256"],
         },
         "figures": {fold: _validation(folder, fold) for fold in model.states},

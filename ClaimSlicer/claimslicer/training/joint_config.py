@@ -38,8 +38,8 @@ class JointConfig(TrainingConfig):
     """Three stages: the segmenter on real studies, the generator, then both together.
 
     A stage of 0 steps is left out; the networks then come from ``initial_segmenter``, ``initial_generator``.
-    ``segmentation`` and ``synthesis`` hold settings of these trainings, which count in all stages. Batch
-    size, learning rate, warm-up and averaging at this level are those of the third stage.
+    ``segmentation`` and ``synthesis`` hold settings of these trainings, which count in all stages, but for
+    batch size, learning rate, warm-up and averaging: the third stage's are those at this level.
     """
 
     steps: int = field(init=False, default=1)

@@ -69,19 +69,19 @@ class StudyBox:
             volume = self._parameters.volume
             arguments = {"study": study_values(volume_study(volume))}
             node_id = volume.GetID()
-            self.job.start(
-                model_worker(), "segment", arguments, lambda result: self._found(node_id, result["labels"])
-            )
+            self.job.start(model_worker(), "segment", arguments, lambda result: self._found(node_id, result))
 
-    def _found(self, node_id: str, labels) -> str:
+    def _found(self, node_id: str, result: dict) -> str:
         volume = slicer.mrmlScene.GetNodeByID(node_id)
         if volume is None:
             raise StudyError(_("The volume was removed while its labels were looked for: load it again."))
         name = _("LV labels of {name} (automatic)").format(name=volume.GetName())
+        labels = result["labels"]
         node = add_segmentation(labels, volume, name, LABEL_STYLES)
         mark_made(node, "labels", volume)
         show_outlines(node)
         show_heart(volume, labels > 0)
         if self._parameters is not None and self._parameters.volume is volume:
             self._parameters.labels = node
-        return _("Found by the network: check the outlines before you rely on them.")
+        found = _("Found by the network: check the outlines before you rely on them.")
+        return f"{found} {result['warning']}".rstrip()

@@ -8,7 +8,7 @@ from pathlib import Path
 import qt
 import slicer
 from claimslicer.errors import Cancelled, StudyError
-from claimslicer.review import FoundStudy, Review, ReviewQueue
+from claimslicer.review import FoundStudy, Review, ReviewQueue, StudyRecord
 from claimslicer.review.queue import default_output
 from ClaimSlicerLib.job import JobDisplay
 from ClaimSlicerLib.packages import ensure_packages
@@ -78,12 +78,11 @@ class QueueBox:
         """Show the studies and what became of them."""
         records = () if self.queue is None else self.queue.records
         chosen = self._ui.queueTable.currentRow()
-        rows = [
-            [r.name, _(r.status), DASH if r.infarct_ml is None else f"{r.infarct_ml:.1f}"] for r in records
-        ]
+        rows = [[r.name, _state(r), DASH if r.infarct_ml is None else f"{r.infarct_ml:.1f}"] for r in records]
         fill(self._ui.queueTable, [_("Study"), _("State"), _("Infarct ml")], rows)
         for y, record in enumerate(records):
-            self._ui.queueTable.item(y, 1).setToolTip(record.problem or record.review.remark)
+            said = (record.problem, record.warning, record.review.remark)
+            self._ui.queueTable.item(y, 1).setToolTip("\n".join(text for text in said if text))
         if 0 <= chosen < len(records):
             self._ui.queueTable.selectRow(chosen)
         self._enable()
@@ -160,7 +159,8 @@ class QueueBox:
         def arrived(result: dict) -> str:
             studies.replace_study(self._panel.logic.getParameterNode(), queue, key, result)
             self._ui.queueTable.selectRow([r.key for r in queue.records].index(key))
-            return _("Opened {name}.").format(name=record.name)
+            opened = _("Opened {name}.").format(name=record.name)
+            return f"{opened} {record.warning}".rstrip()
 
         path = str(queue.path(key))
         self.job.start(geometry_worker(), "read_study", {"path": path, **files}, arrived)
@@ -218,6 +218,10 @@ class QueueBox:
             self._batch.cancel()
 
 
+def _state(record: StudyRecord) -> str:
+    return f"⚠ {_(record.status)}" if record.warning else _(record.status)
+
+
 class Batch:
     """Segments the studies that wait, one request after the other; a bad study is noted and passed over."""
 
@@ -230,6 +234,7 @@ class Batch:
         self._keys = queue.unsegmented()
         self._count = len(self._keys)
         self._failures = 0
+        self._warnings = 0
         self._crashes = 0
         self._job: Job | None = None
 
@@ -242,14 +247,7 @@ class Batch:
     def next(self) -> None:
         """Ask for the next study, or end."""
         if not self._keys:
-            done = (
-                _("All studies are segmented.")
-                if not self._failures
-                else _("{count} studies could not be segmented; their state says why.").format(
-                    count=self._failures
-                )
-            )
-            self._on_end(done, None)
+            self._on_end(self._summary(), None)
             return
         key = self._keys.pop(0)
         number = self._count - len(self._keys)
@@ -283,10 +281,21 @@ class Batch:
             return
         self.next()
 
+    def _summary(self) -> str:
+        told = [
+            _("{count} studies could not be segmented; their state says why.").format(count=self._failures)
+            if self._failures
+            else _("All studies are segmented.")
+        ]
+        if self._warnings:
+            told.append(_("⚠ Doubtful: {count}; the state says why.").format(count=self._warnings))
+        return " ".join(told)
+
     def _record(self, key: str, result: dict | None, error: Exception | None) -> None:
         record = self._queue[key]
         if error is None:
             self._crashes = 0
+            self._warnings += bool(result["warning"])
             self._queue.put(studies.segmented(self._queue, record, result))
             return
         # A study's own fault is noted; what would fail for every study ends the work.

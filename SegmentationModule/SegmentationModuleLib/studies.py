@@ -128,19 +128,25 @@ def to_store(labels: slicer.vtkMRMLNode, queue: ReviewQueue) -> tuple[dict | Non
 
 
 def stored(labels: slicer.vtkMRMLNode, queue: ReviewQueue, record: StudyRecord, result: dict) -> StudyRecord:
-    """Note that the labels are on disk, and return the record with their numbers."""
+    """Note that the labels are on disk, and return the record with their numbers.
+
+    They are a person's now: what was doubtful about the network's no longer holds.
+    """
     if labels.GetScene() is not None:
         labels.SetAttribute(STORED, result["content"])
-    return replace(record, **_numbers(queue, result))
+    return replace(record, **_numbers(queue, result), warning="")
 
 
 def segmented(queue: ReviewQueue, record: StudyRecord, result: dict) -> StudyRecord:
     """Return the record of a study that was just segmented."""
-    uncertainty = _relative(queue, result["uncertainty"])
-    review = Review(content=result["content"])
-    numbers = _numbers(queue, result)
     return replace(
-        record, **numbers, uncertainty=uncertainty, model=result["model"], problem="", review=review
+        record,
+        **_numbers(queue, result),
+        uncertainty=_relative(queue, result["uncertainty"]),
+        model=result["model"],
+        problem="",
+        warning=result["warning"],
+        review=Review(content=result["content"]),
     )
 
 

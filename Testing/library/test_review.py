@@ -149,6 +149,7 @@ def test_a_queue_is_resumed(tmp_path, queue):
     queue.put(done)
     queue.put(replace(done, review=Review().decided(ReviewState.ACCEPTED, "aa").remarked("höchst klar")))
     queue.put(replace(queue["c.nii.gz"], problem="No left ventricle was found."))
+    queue.put(replace(queue["A"], warning="What was found fills 900 ml."))
     assert queue.unsegmented() == ["b/scan.nrrd", "c.nii.gz"]
 
     again = ReviewQueue(queue.folder, queue.output, FOUND)
@@ -157,9 +158,19 @@ def test_a_queue_is_resumed(tmp_path, queue):
     with (queue.output / "review.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["status"] for row in rows] == ["accepted", "waiting", "failed"]
+    assert [row["warning"] for row in rows] == ["What was found fills 900 ml.", "", ""]
     assert rows[0]["remark"] == "höchst klar"
     assert float(rows[0]["infarct_ml"]) == 7.5
     assert sorted(path.name for path in queue.output.iterdir()) == ["review.csv", "review.json"]
+
+
+def test_a_record_from_before_there_were_warnings_is_read(queue):
+    queue.put(replace(queue["A"], problem="kept", warning="gone"))
+    content = json.loads(queue.file.read_text(encoding="utf-8"))
+    for study in content["studies"]:
+        del study["warning"]
+    queue.file.write_text(json.dumps(content), encoding="utf-8")
+    assert ReviewQueue(queue.folder, queue.output, FOUND)["A"] == replace(queue["A"], warning="")
 
 
 def test_two_reviewers_at_once_keep_each_others_records(queue):

@@ -116,6 +116,7 @@ def test_a_file_is_segmented_into_files(tmp_path):
         device="cpu",
     )
     assert done["model"] == "emidec"
+    assert done["warning"] == ""
     study = read_study(source)
     labels = read_labels(done["labels"], study, convention="EMIDEC")
     assert done["content"] == sha256_of_array(labels)

@@ -119,6 +119,7 @@ def test_labels_are_found_by_the_network(unlabelled, wait_for, dialogs):
     wait_for(lambda: seen.append(panel.ui.findProgress.value) or not panel.study.job.running, 120)
     assert not dialogs.errors()
     assert len(set(seen)) > 2, "progress is shown"
+    assert panel.ui.studyLabel.text.endswith("before you rely on them.")
     node = panel.parameters.labels
     assert node.GetAttribute("ClaimSlicer.Made") == "labels"
     assert "automatic" in node.GetName()
@@ -129,6 +130,19 @@ def test_labels_are_found_by_the_network(unlabelled, wait_for, dialogs):
     both = ((found == 1) & (truth == 1)).sum()
     assert 2 * both / ((found == 1).sum() + (truth == 1).sum()) > 0.7
     assert panel.ui.applyButton.enabled
+
+
+def test_labels_of_more_than_any_ventricle_are_warned_of(unlabelled, wait_for, dialogs):
+    panel = unlabelled
+    volume = panel.parameters.volume
+    *in_plane, slice_mm = volume.GetSpacing()
+    volume.SetSpacing(*in_plane, 4 * slice_mm)
+    click(panel.ui.findLabelsButton)
+    wait_for(lambda: not panel.study.job.running, 120)
+    assert not dialogs.shown
+    assert panel.parameters.labels is not None
+    assert "more than any left ventricle" in panel.ui.studyLabel.text
+    assert panel.ui.studyLabel.visible
 
 
 def test_finding_labels_is_cancelled(unlabelled, wait_for, dialogs):
@@ -148,11 +162,11 @@ def test_finding_labels_is_cancelled(unlabelled, wait_for, dialogs):
 def test_the_volume_is_deleted_while_labels_are_looked_for(unlabelled, wait_for, dialogs, monkeypatch):
     panel = unlabelled
     volume = panel.parameters.volume
-    wrong = {"labels": np.zeros((2, 2, 2), np.uint8)}
+    wrong = {"labels": np.zeros((2, 2, 2), np.uint8), "warning": ""}
     node_id = volume.GetID()
     slicer.mrmlScene.RemoveNode(volume)
     with pytest.raises(Exception, match="removed while"):
-        panel.study._found(node_id, wrong["labels"])
+        panel.study._found(node_id, wrong)
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
 
 

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -290,13 +291,15 @@ def shown(panel, name: str) -> bool:
 
 @pytest.fixture
 def folder(tmp_path, phantom) -> Path:
-    """Two studies, and a file that is none."""
+    """Two studies, the second with slices four times too thick, and a file that is none."""
     from claimslicer.studies import write_volume
     from ClaimSlicerLib.mrml import volume_study
 
     study = volume_study(*phantom)
-    for name in ("a_synthetic", "b_synthetic"):
-        write_volume(tmp_path / "in" / f"{name}.nii.gz", study.image, study.geometry)
+    in_plane, slice_mm = study.geometry.spacing[:2], study.geometry.spacing[2]
+    for name, times in (("a_synthetic", 1), ("b_synthetic", 4)):
+        geometry = replace(study.geometry, spacing=(*in_plane, times * slice_mm))
+        write_volume(tmp_path / "in" / f"{name}.nii.gz", study.image, geometry)
     noise = np.random.default_rng(1).normal(size=study.image.shape).astype(np.float32)
     write_volume(tmp_path / "in" / "noise.nii.gz", noise, study.geometry)
     return tmp_path / "in"
@@ -314,6 +317,14 @@ def test_a_queue_is_segmented_reviewed_and_resumed(panel, folder, dialogs):
     wait_for(lambda: not panel.queue.busy)
     assert dialogs.errors() == []
     assert [r.status for r in panel.queue.queue.records] == ["to review", "to review", "failed"]
+    assert [cells(ui.queueTable, row)[1] for row in range(3)] == ["to review", "⚠ to review", "failed"]
+    warning = ui.queueTable.item(1, 1).toolTip()
+    assert warning == panel.queue.queue.records[1].warning
+    assert "more than any left ventricle" in warning
+    assert ui.queueTable.item(0, 1).toolTip() == ""
+    assert ui.queueText.text == (
+        "1 studies could not be segmented; their state says why. ⚠ Doubtful: 1; the state says why."
+    )
     click(ui.nextButton)
     wait_for(lambda: panel.parameters.labels is not None and not panel.queue.busy)
     settle(panel)
@@ -321,6 +332,7 @@ def test_a_queue_is_segmented_reviewed_and_resumed(panel, folder, dialogs):
     assert panel.queue.queue.records[0].status == "accepted"
     click(ui.nextButton)
     wait_for(lambda: shown(panel, "b_synthetic"))
+    assert warning in ui.queueText.text
     settle(panel)
     redraw(panel.parameters.labels, Label.MYOCARDIUM)
     ui.volumeSelector.setCurrentNode(None)
@@ -331,6 +343,8 @@ def test_a_queue_is_segmented_reviewed_and_resumed(panel, folder, dialogs):
     assert dialogs.errors() == []
     kept = panel.queue.queue.records[1]
     assert (kept.status, kept.review.remark) == ("corrected", "thin wall")
+    assert kept.warning == "", "the labels are a person's now"
+    assert ui.queueTable.item(1, 1).toolTip() == "thin wall"
     click(ui.nextButton)
     wait_for(lambda: shown(panel, "a_synthetic"))
     assert dialogs.errors() == []

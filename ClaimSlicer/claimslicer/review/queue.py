@@ -25,7 +25,8 @@ class StudyRecord:
     """One study: ``key`` is its path in the folder of studies, with ``/``; "." is that folder itself.
 
     ``labels`` and ``uncertainty`` are files in the queue's output folder, empty while there are none.
-    ``problem`` says why the last attempt to segment it failed. Infarct includes MVO.
+    ``problem`` says why the last attempt to segment it failed, ``warning`` what is doubtful about the labels
+    that the network found. Infarct includes MVO.
     """
 
     key: str
@@ -34,6 +35,7 @@ class StudyRecord:
     uncertainty: str = ""
     model: str = ""
     problem: str = ""
+    warning: str = ""
     myocardium_g: float | None = None
     infarct_ml: float | None = None
     review: Review = field(default_factory=Review)

@@ -48,7 +48,8 @@ def segment_file(context: Context, arguments: Mapping[str, Any]) -> dict[str, An
     # The labels come last: where they are, everything is.
     uncertainty = write_volume(arguments["uncertainty"], result.uncertainty, study.geometry, **marks)
     written = _write_labels(Path(arguments["labels"]), result.labels, study, result.recipe, marks)
-    return {**written, "uncertainty": str(uncertainty), "model": str(result.recipe["weights"]["name"])}
+    model = str(result.recipe["weights"]["name"])
+    return {**written, "uncertainty": str(uncertainty), "model": model, "warning": result.warning}
 
 
 def write_labels(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,10 +32,12 @@ NEEDED = {"slicer": "slicer-core", "PySide6": "PySide6-Essentials"}
 MISSING = [package for name, package in NEEDED.items() if importlib.util.find_spec(name) is None]
 HOST_TESTS = (
     "test_claim.py",
+    "test_claim_insertions.py",
     "test_claim_study.py",
     "test_claim_boxes.py",
     "test_bullseye.py",
     "test_smile.py",
+    "test_smile_scene.py",
     "test_loading.py",
     "test_panels.py",
     "test_mrml.py",
@@ -55,7 +57,7 @@ if not MISSING:
     load("pythonqt_lint", TESTING / "pythonqt_lint.py")
     from host import application
 
-    for file in (*HOST_TESTS, "synthesis_trial.py"):
+    for file in (*HOST_TESTS, "claim_trial.py", "smile_trial.py", "synthesis_trial.py"):
         application.speak_pythonqt(file.removesuffix(".py"))
 
 

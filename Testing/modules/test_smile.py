@@ -1,4 +1,4 @@
-"""The module SMILE: segments clicked, sliders moved, and the scar that the scene then holds."""
+"""The module SMILE: segments clicked, sliders moved, and the mask that comes of them."""
 
 from __future__ import annotations
 
@@ -10,56 +10,18 @@ import pytest
 import slicer
 from claimslicer.anatomy.aha import SEGMENTS
 from claimslicer.labels import ScarLabel, myocardium_mask, scar_of_labels
-from claimslicer.smile import ScarSpec
 from PySide6 import QtCore, QtGui, QtTest, QtWidgets
-
-LEFT, NONE = QtCore.Qt.MouseButton.LeftButton, QtCore.Qt.KeyboardModifier.NoModifier
-CTRL = QtCore.Qt.KeyboardModifier.ControlModifier
+from smile_trial import CTRL, NONE, choose, click, mask, open_with_the_phantom, settling, study
 
 
 @pytest.fixture
 def panel(open_panel, phantom, wait_for):
-    """The panel, with the phantom chosen and its heart known."""
-    panel = open_panel("SMILEModule")
-    panel.ui.volumeSelector.setCurrentNode(phantom[0])
-    panel.ui.labelsSelector.setCurrentNode(phantom[1])
-    wait_for(lambda: panel.author.heart is not None, 30)
-    panel.ui.amountSelector.currentIndex = 0
-    panel.ui.volumeSlider.value = 1.6
-    return panel
+    return open_with_the_phantom(open_panel, phantom, wait_for)
 
 
 @pytest.fixture
 def settle(panel, wait_for):
-    """A function that waits until the scar in the scene is the one that the sliders ask for."""
-    from SMILEModuleLib.sliders import spec_of
-
-    def settle_() -> None:
-        wait_for(lambda: panel.scar is not None and panel.scar.made.spec == spec_of(panel.parameters), 10)
-
-    return settle_
-
-
-def click(panel, segment: int, modifiers=NONE) -> None:
-    place = QtCore.QPoint(*map(round, panel.bullseye.position_of(segment)))
-    QtTest.QTest.mouseClick(panel.bullseye, LEFT, modifiers, place)
-
-
-def choose(panel, *segments: int) -> None:
-    for number, segment in enumerate(segments):
-        click(panel, segment, CTRL if number else NONE)
-
-
-def mask(panel, node=None) -> np.ndarray:
-    from ClaimSlicerLib.mrml import scar_mask
-
-    return scar_mask(node or panel.parameters.scar, panel.parameters.volume)
-
-
-def study(panel):
-    from ClaimSlicerLib.mrml import volume_study
-
-    return volume_study(panel.parameters.volume, panel.parameters.labels)
+    return settling(panel, wait_for)
 
 
 def test_clicked_segments_and_sliders_make_the_scar(panel, settle, dialogs):
@@ -81,23 +43,6 @@ def test_clicked_segments_and_sliders_make_the_scar(panel, settle, dialogs):
     )
     assert "5.0" in panel.ui.resultLabel.text
     assert dialogs.errors() == []
-
-
-def test_the_result_is_named_coloured_coded_and_carries_its_specification(panel, settle):
-    from ClaimSlicerLib.synthetic import is_synthetic
-    from SMILEModuleLib import scar_node
-
-    choose(panel, 7, 8)
-    settle()
-    node = panel.parameters.scar
-    for name in ("Scar", "MVO"):
-        segment = node.GetSegmentation().GetSegment(name)
-        assert segment.GetName() == name
-        assert segment.HasTag("TerminologyEntry")
-    assert node.GetName().startswith("Scar for LGE phantom")
-    assert is_synthetic(node)
-    assert scar_node.specification(node) == panel.scar.made.spec
-    assert ScarSpec.from_dict(panel.scar.made.spec.to_dict()).segments == (7, 8)
 
 
 def test_the_mask_follows_in_one_node_within_a_tenth_of_a_second(panel, settle):
@@ -250,42 +195,6 @@ def test_what_does_not_fit_is_said_beside_the_sliders(panel, settle, wait_for, d
     wait_for(lambda: "must rise" in panel.ui.messageLabel.text)
 
 
-def test_a_kept_or_edited_scar_is_left_alone(panel, settle):
-    from ClaimSlicerLib.mrml import update_segmentation
-    from ClaimSlicerLib.segments import SCAR_STYLES
-
-    choose(panel, 10)
-    settle()
-    first, kept = panel.parameters.scar, mask(panel)
-    panel.ui.newScarButton.click()
-    panel.ui.volumeSlider.value = 2.0
-    settle()
-    second = panel.parameters.scar
-    assert second is not first
-    assert np.array_equal(mask(panel, first), kept)
-    edited = mask(panel)
-    edited[tuple(np.argwhere(edited == 0)[0])] = 1
-    update_segmentation(second, edited, panel.parameters.volume, SCAR_STYLES)
-    panel.ui.volumeSlider.value = 1.1
-    settle()
-    assert panel.parameters.scar is not second
-    assert np.array_equal(mask(panel, second), edited)
-
-
-def test_a_scar_of_the_users_own_is_left_alone(panel, settle):
-    from ClaimSlicerLib.mrml import add_segmentation
-    from ClaimSlicerLib.segments import SCAR_STYLES
-
-    own = np.zeros(study(panel).labels.shape, np.uint8)
-    own[4, 100:104, 100:104] = 1
-    node = add_segmentation(own, panel.parameters.volume, "mine", SCAR_STYLES)
-    panel.parameters.scar = node
-    choose(panel, 10)
-    settle()
-    assert panel.parameters.scar is not node
-    assert np.array_equal(mask(panel, node), own)
-
-
 def test_without_following_the_button_makes_it(panel, settle):
     panel.ui.liveBox.click()
     choose(panel, 10)
@@ -296,83 +205,6 @@ def test_without_following_the_button_makes_it(panel, settle):
     assert (mask(panel) > 0).any()
 
 
-def test_the_state_lives_in_the_scene(panel, settle, wait_for, tmp_path):
-    choose(panel, 3, 9)
-    panel.ui.volumeSlider.value = 3.5
-    panel.ui.patternSelector.currentIndex = 1
-    panel.ui.depthRange.setValues(10.0, 90.0)
-    settle()
-    spec, scar = panel.scar.made.spec, mask(panel)
-    path = str(tmp_path / "scene.mrb")
-    assert slicer.util.saveScene(path)
-    slicer.mrmlScene.Clear()
-    assert panel.history.current is None
-    slicer.util.loadScene(path)
-    panel.exit()
-    panel.enter()
-    wait_for(lambda: panel.scar is not None)
-    assert panel.scar.made.spec == spec
-    assert panel.bullseye.selection == {3, 9}
-    assert panel.ui.patternSelector.currentText == "Mid-wall"
-    nodes = slicer.mrmlScene.GetNumberOfNodes()
-    node = panel.parameters.scar
-    assert np.array_equal(mask(panel), scar)
-    panel.ui.volumeSlider.value = 3.0
-    settle()
-    assert panel.parameters.scar is node
-    assert slicer.mrmlScene.GetNumberOfNodes() == nodes
-
-
-def test_specifications_go_to_files_and_back(panel, settle, dialogs, tmp_path):
-    choose(panel, 6)
-    panel.ui.volumeSlider.value = 1.5
-    settle()
-    dialogs.paths.append(tmp_path / "mine")
-    panel.ui.saveButton.click()
-    assert dialogs.errors() == []
-    spec = panel.scar.made.spec
-    assert ScarSpec.from_yaml((tmp_path / "mine.yaml").read_text(encoding="utf-8")) == spec
-    choose(panel, 1, 2)
-    dialogs.paths.append(tmp_path / "mine.yaml")
-    panel.ui.loadButton.click()
-    settle()
-    assert panel.scar.made.spec == spec
-    (tmp_path / "bad.yaml").write_text("segments: [99]\nvolume_ml: 3\n", encoding="utf-8")
-    dialogs.paths.append(tmp_path / "bad.yaml")
-    panel.ui.loadButton.click()
-    assert "99" in dialogs.errors()[0]
-    assert panel.bullseye.selection == {6}
-
-
-def test_it_says_what_is_missing_and_survives_nodes_that_leave(panel, settle, phantom):
-    choose(panel, 10)
-    settle()
-    scar = panel.parameters.scar
-    slicer.mrmlScene.RemoveNode(scar)
-    panel.ui.volumeSlider.value = 2.0
-    settle()
-    assert panel.parameters.scar is not scar
-    slicer.mrmlScene.RemoveNode(phantom[1])
-    panel.ui.volumeSlider.value = 3.0
-    assert "label map of the left ventricle" in panel.ui.messageLabel.text
-    assert not panel.ui.randomButton.enabled
-    slicer.mrmlScene.RemoveNode(phantom[0])
-    assert "Choose the LGE volume" in panel.ui.messageLabel.text
-
-
-def test_wrong_labels_are_refused_in_a_sentence(panel, phantom, dialogs):
-    from ClaimSlicerLib.mrml import add_segmentation
-    from ClaimSlicerLib.segments import SCAR_STYLES
-
-    wrong = add_segmentation(np.zeros(study(panel).labels.shape, np.uint8), phantom[0], "wrong", SCAR_STYLES)
-    for key in wrong.GetSegmentation().GetSegmentIDs():
-        wrong.GetSegmentation().GetSegment(key).SetName(f"thing {key}")
-    panel.ui.labelsSelector.setCurrentNode(wrong)
-    assert "rename its segments" in panel.ui.messageLabel.text
-    assert panel.author.heart is None
-    assert dialogs.errors() == []
-
-
 def test_a_worker_that_died_is_replaced(panel, settle, wait_for):
     choose(panel, 10)
     settle()
@@ -381,16 +213,6 @@ def test_a_worker_that_died_is_replaced(panel, settle, wait_for):
     panel.ui.volumeSlider.value = 1.4
     settle()
     assert panel.scar.volume_ml == pytest.approx(1.4, abs=0.05)
-
-
-def test_closing_the_scene_empties_the_panel(panel, settle):
-    choose(panel, 10)
-    settle()
-    choose(panel, 11)
-    slicer.mrmlScene.Clear()
-    slicer.app.processEvents()
-    assert panel.author.heart is None
-    assert panel.parameters is None or panel.parameters.segments == ""
 
 
 def test_it_fits_into_380_pixels(panel):

@@ -1,5 +1,7 @@
 """Synthetic scars against real ones on EMIDEC's validation patients, which no shipped network was trained on.
 
+The segmenter that looks for them is those of the shipped labellers that learnt from no synthetic study.
+
     python Testing/benchmarks/synthesis_realism.py --out FOLDER [--data EMIDEC] [--model M] [--halo MM]
 
 Runs `claim-slicer evaluate` with its default settings but the halo, prints its tables and writes its page,
@@ -16,6 +18,7 @@ from claimslicer.evaluation.page import write_page
 from claimslicer.evaluation.run import evaluate
 from claimslicer.evaluation.summary import summarise
 from claimslicer.evaluation.tables import as_text, headline, tables_of
+from claimslicer.segmentation.model import judged_by
 
 
 def main() -> None:
@@ -35,7 +38,7 @@ def main() -> None:
     summary = summarise(records, pass_rate=config.pass_rate, resamples=config.resamples)
     for table in tables_of(summary):
         print(as_text(table), end="\n\n")
-    print(headline(summary), end="\n\n")
+    print(headline(summary), judged_by(config.segmenter), end="\n\n")
     print(f"Page, figures and six montages: {write_page(config, records, summary)}")
 
 

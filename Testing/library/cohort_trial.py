@@ -31,4 +31,4 @@ def write_source(folder: Path) -> Path:
 
 def jobs_of(config: CohortConfig) -> dict[str, Job]:
     """Return the planned studies by name."""
-    return {job.name: job for job in plan(config, find_parents(config))}
+    return {job.name: job for job in plan(config, find_parents(config)[0])}

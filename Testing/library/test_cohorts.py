@@ -18,9 +18,10 @@ from claimslicer.errors import ModelError, OutputError, SpecificationError, Stud
 from claimslicer.evaluation.quality import QualityFilter
 from claimslicer.events import SILENT
 from claimslicer.labels import Label, infarct_mask, myocardium_mask
+from claimslicer.models.registry import resolve
 from claimslicer.smile.resample import Histogram, ScarTarget
 from claimslicer.studies import read_study, write_volume
-from claimslicer.training.cache import read_cache
+from claimslicer.training.cache import case_folders, read_cache
 from cohort_trial import jobs_of, write_source
 
 
@@ -97,6 +98,10 @@ def test_hearts_of_other_parts_of_the_split_are_told(config, source, monkeypatch
         progress=lambda *_: None, emit=lambda kind, **values: told.append((kind, values))
     )
     monkeypatch.setattr("claimslicer.cohorts.run._outcomes", lambda order, scheduler, jobs: made(jobs))
+    listed = []
+    monkeypatch.setattr(
+        "claimslicer.cohorts.plan.case_folders", lambda folder: listed.append(folder) or case_folders(folder)
+    )
 
     def made(jobs):
         yield from ((job.name, None) for job in jobs)
@@ -108,10 +113,13 @@ def test_hearts_of_other_parts_of_the_split_are_told(config, source, monkeypatch
         "2 hearts of other parts of the split are left out",
     )
     assert values == {"studies": 2, "hearts": 2, "missing": 2, "left_out": 2}
+    assert listed == [source], "a folder may hold thousands"
     told.clear()
     both = (Source(source, parts=("training", "validation")),)
-    make_cohort(replace(config, sources=both, out=config.out.with_name("more")), events=events)
+    strict = replace(config, sources=both, out=config.out.with_name("more"), quality=Quality(threshold=0.5))
+    make_cohort(strict, events=events)
     assert told[0][1]["left_out"] == 1 and told[0][1]["hearts"] == 3
+    assert told[1][0] == "judge" and "an independent judge" in told[1][1]["message"]
 
 
 def test_the_plan_holds_back_test_patients(config, source, tmp_path):
@@ -126,8 +134,8 @@ def test_the_plan_holds_back_test_patients(config, source, tmp_path):
         "Case_N002-synthetic-00001",
         "Case_P001-synthetic-00000",
     }
-    healthy = find_parents(replace(config, sources=(Source(source, infarcted="skip"),)))
-    assert [parent.name for parent in healthy] == ["Case_N002"]
+    healthy, left_out = find_parents(replace(config, sources=(Source(source, infarcted="skip"),)))
+    assert ([parent.name for parent in healthy], left_out) == (["Case_N002"], 2)
     with pytest.raises(SpecificationError, match="prefix"):
         find_parents(replace(config, sources=(Source(source), Source(source))))
     (source / "Case_X").mkdir()
@@ -206,7 +214,8 @@ def test_the_filter_is_calibrated_on_validation_patients(config, source, monkeyp
     """Real infarcts that aren't trained on set the bar, once for a cohort; a heart not found has Dice 0."""
     seen = []
 
-    def segment(study, *, model, device):
+    def segment(study, *, model, device, judge):
+        assert judge
         seen.append((study.name, model))
         found = study.labels.copy()
         found[: len(found) // 2] = np.where(myocardium_mask(found), Label.MYOCARDIUM, 0)[: len(found) // 2]
@@ -217,6 +226,9 @@ def test_the_filter_is_calibrated_on_validation_patients(config, source, monkeyp
     config.out.mkdir()
     order = begin(judged, config.out, SILENT)
     assert seen == [("Case_P004", "emidec")]
+    card = resolve("emidec", "segmentation").card
+    judges = [str(number) for number, real in enumerate(card.real_only) if real]
+    assert order.weights["judges"].split() == judges, "others would set another bar"
     infarct = infarct_mask(read_study(source / "Case_P004").labels)
     kept = infarct[len(infarct) // 2 :].sum()
     assert order.quality.threshold == pytest.approx(2 * kept / (kept + infarct.sum()))

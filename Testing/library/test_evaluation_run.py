@@ -11,6 +11,7 @@ from claimslicer.evaluation import run as running
 from claimslicer.evaluation.config import CONTROLS, KINDS, EvaluationConfig
 from claimslicer.evaluation.record import read_record
 from claimslicer.labels import Label, infarct_mask, myocardium_mask
+from claimslicer.segmentation.model import load_segmenter
 from claimslicer.studies import write_volume
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 from claimslicer.synthesis.normalisation import remote_scale
@@ -57,7 +58,8 @@ def folder(tmp_path_factory):
 def threshold_reader(monkeypatch, folder):
     """In place of the shipped segmenter, a quick one that knows the wall: infarct is over 3 remote SDs."""
 
-    def read(study, **_):
+    def read(study, *, judge, **_):
+        assert judge
         labels = running._read_heart(folder / "cohort" / study.name).labels
         wall = myocardium_mask(labels)
         bright = remote_scale(study.image, labels).forward(study.image) > 3
@@ -88,8 +90,10 @@ def test_from_yaml_to_the_page_and_on_from_where_it_was(cli, folder, monkeypatch
     assert len(pictures) == 2 + 2
     assert all("synthetic" in name for name in pictures)
     page = (out / "report.html").read_text(encoding="utf-8")
-    assert "SYNTHETIC" in page
-    assert "Not for diagnosis" in page
+    assert "SYNTHETIC" in page and "Not for diagnosis" in page
+    assert "an independent judge" in page and "judge: The segmenter is 'emidec'" in outcome.err
+    weights = json.loads((out / "settings.json").read_text(encoding="utf-8"))["weights"]
+    assert weights["segmenter"] == load_segmenter(None, "cpu", judge=True).weights
 
     # A scar that is missing is computed again, the others are not, and the numbers are the same.
     lost = next((out / "studies").glob("Case_P004_repainted*.npz"))

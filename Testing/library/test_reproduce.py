@@ -155,7 +155,7 @@ def test_cohorts_and_segmentations_are_made_again(cli, case, tmp_path):
 
     source = Source(case.parent)
     config = CohortConfig(out=tmp_path / "cohort", sources=(source,), steps=1, device="cpu")
-    job = plan(config, find_parents(config))[0]
+    job = plan(config, find_parents(config)[0])[0]
     folder = write_case(config.out, job, *StudyMaker(config).make(job), ".nii.gz")
     outcome = cli("reproduce", folder / "recipe.json", "--device", "cpu")
     assert outcome.code == 0, outcome

@@ -71,7 +71,7 @@ def test_noise_without_a_heart_is_refused(monkeypatch):
         with pytest.raises(StudyError, match=r"left ventricle .* short-axis LGE study\?$"):
             segment(noise)
     mine = dataclasses.replace(load_segmenter(None, "cpu"), weights={"name": "mine", "sha256": ""})
-    monkeypatch.setattr(predict, "load_segmenter", lambda model, device: mine)
+    monkeypatch.setattr(predict, "load_segmenter", lambda *asked, **options: mine)
     with pytest.raises(StudyError, match=r"or is the model trained too little\?$"):
         segment(noise)
 

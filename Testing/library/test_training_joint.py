@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import joint_trial
 import numpy as np
@@ -20,11 +21,12 @@ from claimslicer.errors import Cancelled, ModelError, OutputError, StudyError
 from claimslicer.evaluation.quality import QualityFilter
 from claimslicer.events import SILENT, JsonEvents
 from claimslicer.labels import infarct_mask
-from claimslicer.models.registry import resolve
+from claimslicer.models.registry import resolve, save_model
 from claimslicer.segmentation.losses import SoftDice
 from claimslicer.segmentation.preprocessing import cut, heart_grid
 from claimslicer.training import checkpoints, segmentation
 from claimslicer.training.cache import Cohort, write_cache
+from claimslicer.training.ensemble import combine_segmenters
 from claimslicer.training.feedback import judging
 from claimslicer.training.history import STAGES, History
 from claimslicer.training.joint import JointTrainer
@@ -175,6 +177,28 @@ def test_the_quality_filter_decides_what_the_segmenter_sees(make_trainer):
     assert trainer.loss(1, *draws()).isfinite()
 
 
+def test_the_filter_asks_a_labeller_that_saw_no_synthetic_study(first_stages, tmp_path):
+    """An ensemble's first labeller goes on learning; the second, trained on real studies alone, judges."""
+    real, told = resolve(first_stages["segmenter"], "segmentation"), []
+    assert real.card.real_only == (True,)
+    fields = dataclasses.asdict(real.card) | {"data": {"real_only": [False]}}
+    for filled_in in ("name", "sha256", "made_with", "format_version"):
+        del fields[filled_in]
+    state = {name: value + 0.25 for name, value in real.load_state().items()}
+    mixed = save_model(tmp_path / "mixed", "mixed", state, fields)
+    both = combine_segmenters([mixed, real.weights], tmp_path / "both", "both")
+    events = SimpleNamespace(progress=lambda *_: None, emit=lambda kind, **said: told.append((kind, said)))
+    config = tiny_config(tmp_path, quality_pass_rate=1.0)
+    for segmenter, judge in ((both, real.load_state()), (mixed, state)):
+        trainer = JointTrainer(config, tiny_cohort(), str(segmenter), first_stages["generator"], events)
+        for name, value in trainer._judge.labellers.named_parameters():
+            assert torch.equal(value, judge[f"labellers.{name}"].float())
+    for name, value in trainer.model["segmenter"].labellers.named_parameters():
+        assert torch.equal(value, state[f"labellers.{name}"].float())
+    (said,) = [values["message"] for kind, values in told if kind == "judge"]
+    assert "'mixed'" in said and "no independent judge" in said
+
+
 PROCESSES = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
 """Of those that are forked, one imports torch and MONAI for all."""
 PROCESSES.set_forkserver_preload(["joint_trial", "claimslicer.training.joint_run"])
@@ -301,6 +325,7 @@ def test_a_run_is_not_overwritten_nor_gone_on_with_other_settings(first_stages, 
     assert card.data["description"].count("begun from") == 1, "the same said of both"
     assert card.training["initial_segmenter"] == "segmenter", "a name, not a path"
     assert card.training["weight_decay"] == 1e-4
+    assert resolve(config.out, "segmentation").card.real_only == (False,)
     assert resolve(config.out, "segmentation").card.training["weight_decay"] == 0.01
     with pytest.raises(ModelError, match="already holds a run"):
         train_joint(config, resume=False)

@@ -22,7 +22,10 @@ SETTINGS_FILE = "cohort.json"
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker has to know to make any study of a cohort; ``weights`` are hashes by kind."""
+    """What a worker has to know to make any study of a cohort.
+
+    ``weights`` are hashes by kind; and the ``judges`` among a segmenter's labellers, where not all are.
+    """
 
     config: CohortConfig
     quality: QualityFilter | None
@@ -74,12 +77,15 @@ def _read_settings(file: Path) -> dict[str, Any] | None:
 
 
 def _weights(config: CohortConfig) -> dict[str, str]:
-    """Return the hashes of the weights that make and judge the studies. Raises ModelError."""
+    """Return which weights make and judge the studies, see :class:`Order`. Raises ModelError."""
     from claimslicer.models.registry import resolve
 
     weights = {"synthesis": resolve(config.model, "synthesis").card.sha256}
     if config.quality is not None:
-        weights["segmentation"] = resolve(config.quality.segmenter, "segmentation").card.sha256
+        card = resolve(config.quality.segmenter, "segmentation").card
+        weights["segmentation"] = card.sha256
+        if any(card.real_only) and not all(card.real_only):
+            weights["judges"] = " ".join(str(n) for n, real in enumerate(card.real_only) if real)
     return weights
 
 

@@ -72,7 +72,8 @@ class Quality:
     """Which synthetic studies are kept: those whose infarct a segmenter finds with Dice enough.
 
     Either ``threshold`` says how much, or it is calibrated so that ``pass_rate`` of the sources' own
-    validation patients with infarct pass, which the segmenter must not have been trained on.
+    validation patients with infarct pass, which the segmenter must not have been trained on. Of its labellers
+    those judge that learnt from no synthetic study, where there are such.
     """
 
     threshold: float | None = None

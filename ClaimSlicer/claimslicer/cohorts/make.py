@@ -200,13 +200,13 @@ def paint(
 def infarct_dice(study: Study, labels: np.ndarray, segmenter: str | None, device: str) -> float:
     """Return the Dice of the infarct (MVO included) that a segmenter finds with that of ``labels``.
 
-    0 where it finds no left ventricle. Raises ModelError.
+    It is asked as judge; 0 where it finds no left ventricle. Raises ModelError.
     """
     from claimslicer.quantification.compare import dice
     from claimslicer.segmentation import segment
 
     try:
-        found = segment(study, model=segmenter, device=device)
+        found = segment(study, model=segmenter, device=device, judge=True)
     except StudyError:
         return 0.0
     return dice(infarct_mask(found.labels), infarct_mask(labels))

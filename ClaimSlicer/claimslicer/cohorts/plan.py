@@ -46,13 +46,15 @@ class Job:
         return f"{self.parent.name}-synthetic-{self.number:05d}"
 
 
-def find_parents(config: CohortConfig) -> list[Parent]:
-    """Return the hearts of all sources that take part; images are not read unless a source skips infarcts.
+def find_parents(config: CohortConfig) -> tuple[list[Parent], int]:
+    """Return the hearts of all sources that take part, and how many belong to other parts of the split.
 
-    Raises StudyError for a source without cases or a case without labels, SpecificationError where two
-    sources have a case of the same name, or no heart is left.
+    Images are not read unless a source skips infarcts. Raises StudyError for a source without cases or a case
+    without labels, SpecificationError where two sources have a case of the same name, or no heart is left.
     """
-    parents = [parent for source in config.sources for parent in _parents_in(source)]
+    cases = [(source, *case) for source in config.sources for case in case_folders(source.folder).items()]
+    taken = [case for case in cases if case[2] in case[0].parts]
+    parents = [parent for case in taken if (parent := _parent_of(*case)) is not None]
     if not parents:
         raise SpecificationError(
             "No heart is left in the sources: take other 'parts', or don't skip infarcts."
@@ -60,14 +62,7 @@ def find_parents(config: CohortConfig) -> list[Parent]:
     name, times = Counter(parent.name for parent in parents).most_common(1)[0]
     if times > 1:
         raise SpecificationError(f"Several sources have a case {name}: give each a 'prefix' of its own.")
-    return parents
-
-
-def count_of_other_parts(sources: Iterable[Source]) -> int:
-    """Return how many of the sources' cases belong to parts of the split that aren't taken."""
-    return sum(
-        part not in source.parts for source in sources for part in case_folders(source.folder).values()
-    )
+    return parents, len(cases) - len(taken)
 
 
 def plan(config: CohortConfig, parents: list[Parent]) -> list[Job]:
@@ -88,16 +83,14 @@ def validation_folders(sources: Iterable[Source]) -> Iterator[Path]:
         yield from (folder for folder, part in case_folders(source.folder).items() if part == "validation")
 
 
-def _parents_in(source: Source) -> Iterator[Parent]:
-    for folder, part in case_folders(source.folder).items():
-        if part not in source.parts:
-            continue
-        case = find_case(folder)
-        if case is None or case.labels is None:
-            raise StudyError(f"'{folder}' has no labels; label it, or move it out of the source.")
-        if source.infarcted == "skip" and _has_infarct(folder):
-            continue
-        yield Parent(source.prefix + folder.name, folder, part, source.infarcted, source.draws)
+def _parent_of(source: Source, folder: Path, part: Part) -> Parent | None:
+    """Return a heart of ``source`` as a parent, None for one that is skipped. Raises StudyError."""
+    case = find_case(folder)
+    if case is None or case.labels is None:
+        raise StudyError(f"'{folder}' has no labels; label it, or move it out of the source.")
+    if source.infarcted == "skip" and _has_infarct(folder):
+        return None
+    return Parent(source.prefix + folder.name, folder, part, source.infarcted, source.draws)
 
 
 def _has_infarct(folder: Path) -> bool:

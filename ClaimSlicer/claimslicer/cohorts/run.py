@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from claimslicer.cohorts.begin import SETTINGS_FILE, Order, begin
 from claimslicer.cohorts.cluster import WorkerLost, local_workers, remote_workers, run_tasks
-from claimslicer.cohorts.config import CohortConfig
+from claimslicer.cohorts.config import CohortConfig, Quality
 from claimslicer.cohorts.make import PassedOver, StudyMaker
-from claimslicer.cohorts.plan import Job, Parent, count_of_other_parts, find_parents, plan
+from claimslicer.cohorts.plan import Job, find_parents, plan
 from claimslicer.cohorts.write import UNFINISHED, write_case
 from claimslicer.errors import ClaimError, ModelError, SpecificationError, StudyError
 from claimslicer.events import SILENT, Events
@@ -62,14 +62,16 @@ def make_cohort(
         OutputError: another cohort lies in the folder, or it can't be written.
         ClaimError: workers died at the same study again and again.
     """
-    parents = find_parents(config)
+    parents, left_out = find_parents(config)
     jobs = plan(config, parents)
     with _own_folder(config) as out:
         order = begin(config, out, events)
         _remove_unfinished(out)
         missing = [job for job in jobs if not (out / job.name).is_dir()]
         tally = _Tally(len(jobs), tuple(job.name for job in jobs if (out / job.name).is_dir()))
-        _tell_plan(config, parents, jobs, missing, events)
+        _tell_plan(len(parents), left_out, len(jobs), len(missing), events)
+        if config.quality is not None:
+            _tell_judge(config.quality, events)
         try:
             # Closed before the folder is cleared, so that no worker writes into it any more.
             with closing(_outcomes(order, scheduler, missing)) as outcomes:
@@ -82,15 +84,18 @@ def make_cohort(
     return CohortResult(out, tuple(tally.made), tally.kept, tally.passed_over, distance)
 
 
-def _tell_plan(
-    config: CohortConfig, parents: list[Parent], jobs: list[Job], missing: list[Job], events: Events
-) -> None:
-    left_out = count_of_other_parts(config.sources)
-    message = f"{len(jobs)} studies of {len(parents)} hearts, {len(missing)} of them to be made"
+def _tell_plan(hearts: int, left_out: int, studies: int, missing: int, events: Events) -> None:
+    message = f"{studies} studies of {hearts} hearts, {missing} of them to be made"
     if left_out:
         message += f"; {left_out} hearts of other parts of the split are left out"
-    counts = {"studies": len(jobs), "hearts": len(parents), "missing": len(missing), "left_out": left_out}
+    counts = {"studies": studies, "hearts": hearts, "missing": missing, "left_out": left_out}
     events.emit("planned", **counts, message=message)
+
+
+def _tell_judge(quality: Quality, events: Events) -> None:
+    from claimslicer.segmentation.model import judged_by
+
+    events.emit("judge", message=judged_by(quality.segmenter))
 
 
 @dataclass

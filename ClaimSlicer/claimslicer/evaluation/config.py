@@ -27,7 +27,8 @@ class EvaluationConfig:
 
     ``cases`` and ``training`` are a part of the split (validation, training, test) or case names; the
     training scars, from ``training_data`` or ``data``, are those that synthetic ones are looked for among.
-    ``model`` and ``segmenter`` are names or paths (None: the shipped ones); ``sampler``, ``steps``,
+    ``model`` and ``segmenter`` are names or paths (None: the shipped ones), the latter judging as
+    :func:`claimslicer.segmentation.model.load_segmenter` says; ``sampler``, ``steps``,
     ``jumps``, ``guidance``, ``texture``, ``halo_mm`` and ``match`` go to
     :func:`claimslicer.synthesis.synthesize`, whose defaults hold where they are None. Each infarct is
     repainted with ``seeds`` seeds, each heart without one gets ``draws`` random scars. ``pass_rate`` is the

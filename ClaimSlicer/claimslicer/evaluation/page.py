@@ -25,6 +25,8 @@ def write_page(config: EvaluationConfig, records: Sequence[ScarRecord], summary:
 
     Returns the page's path. Raises OutputError where the folder can't be written.
     """
+    from claimslicer.segmentation.model import judged_by
+
     patients, hearts = (
         len({r.case for r in records if r.kind in kinds}) for kinds in (("real",), ("authored", "copy"))
     )
@@ -35,8 +37,9 @@ def write_page(config: EvaluationConfig, records: Sequence[ScarRecord], summary:
         evaluation_figure(summary, records, subject),
         synthetic=True,
     )
+    text = f"{headline(summary)} {judged_by(config.segmenter)}"
     sections = [
-        Section("Against real scars", headline(summary), tables=tables_of(summary), pictures=[figures]),
+        Section("Against real scars", text, tables=tables_of(summary), pictures=[figures]),
         *_montage_sections(config, records),
         Section("Every study", tables=[studies_table(records)]),
     ]

@@ -87,19 +87,21 @@ def evaluate(config: EvaluationConfig, events: Events = SILENT) -> list[ScarReco
     """Compute what is missing of an evaluation in ``config.out`` and return its records, case by case.
 
     Stopped, it goes on where it was. A heart whose RV insertions can't be found gets no authored scar, and
-    an event says so. Raises SpecificationError where the folder holds an evaluation with other settings or
-    weights, or too few patients have scars; StudyError and ModelError where data or weights can't be used.
+    an event says so; another, ``judge``, says whether the segmenter is independent. Raises SpecificationError
+    where the folder holds an evaluation with other settings or weights, or too few patients have scars;
+    StudyError and ModelError where data or weights can't be used.
     """
-    from claimslicer.segmentation.model import load_segmenter
+    from claimslicer.segmentation.model import judged_by, load_segmenter
     from claimslicer.synthesis.model import load_generator
 
     cases = [_case_of(folder) for folder in config.case_folders()]
     jobs = _jobs(config, cases)
     weights = {
         "model": load_generator(config.model, config.device).weights,
-        "segmenter": load_segmenter(config.segmenter, config.device).weights,
+        "segmenter": load_segmenter(config.segmenter, config.device, judge=True).weights,
     }
     _claim_folder(config, weights, cases)
+    events.emit("judge", message=judged_by(config.segmenter))
     missing = [job for job in jobs if not job.path(config.out).exists()]
     training = _training_scars(config) if missing else np.empty((0, 0), np.float32)
     for number, (case, own) in enumerate(groupby(missing, lambda job: job.case)):
@@ -311,7 +313,8 @@ def _segmented(config: EvaluationConfig, heart: Heart, image: np.ndarray) -> tup
 
     study = dataclasses.replace(heart.study, image=image, labels=None)
     try:
-        return segment(study, model=config.segmenter, device=config.device).labels, False
+        found = segment(study, model=config.segmenter, device=config.device, judge=True)
+        return found.labels, False
     except StudyError:
         return np.zeros_like(heart.labels), True
 

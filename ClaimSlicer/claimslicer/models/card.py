@@ -24,7 +24,8 @@ class ModelCard:
     """Everything known about a set of weights; all tables hold JSON types only.
 
     ``network`` holds the settings that rebuild the network, ``preprocessing`` what its input must look like,
-    ``data`` and ``split`` what it was trained on and which patients were held back, ``training`` how,
+    ``data`` and ``split`` what it was trained on and which patients were held back (``real_only`` in a
+    segmenter's ``data`` says of each labeller whether it saw no synthetic study), ``training`` how,
     ``figures`` what it reached, ``terms`` under which licence it may be used, ``made_with`` the versions.
     ``sha256`` is the hash of the weights' file. ``calibration``, which a segmenter may have, says how its
     probabilities are scaled, and on whom that was fitted. Raises ModelError when a field can't be right.
@@ -65,6 +66,14 @@ class ModelCard:
         if self.kind not in KINDS:
             raise ModelError(f"The model card's kind is {self.kind!r}, not one of {', '.join(KINDS)}.")
         check_name(self.name)
+
+    @property
+    def real_only(self) -> tuple[bool, ...]:
+        """Of each of a segmenter's labellers, whether it is known to have learnt from real studies alone."""
+        told, members = self.data.get("real_only"), self.network.get("members", 1)
+        if not isinstance(told, list) or len(told) != members:
+            return (False,) * members
+        return tuple(one is True for one in told)
 
     def to_json(self) -> str:
         """Return the card as JSON text."""

@@ -72,6 +72,7 @@ def segment(
     model: str | Path | None = None,
     device: str = "auto",
     clean: bool | None = None,
+    judge: bool = False,
     events: Events = SILENT,
 ) -> SegmentationResult:
     """Label cavity, myocardium, infarct and MVO of ``study`` from its image alone.
@@ -81,6 +82,8 @@ def segment(
     applied; None stands for yes, but for nnU-Net's models, whose labels are left as ``nnUNetv2_predict`` has
     them. A result with a ``warning`` is told by an event ``warning`` too.
 
+    As ``judge`` of synthetic scars only those labellers vote that learnt from none, where there are such.
+
     Raises:
         StudyError: no left ventricle was found.
         ModelError: the weights can't be used.
@@ -88,7 +91,7 @@ def segment(
     nnunet = find_nnunet(model)
     clean = nnunet is None if clean is None else clean
     if nnunet is None:
-        found = predict(study, load_segmenter(model, device), events)
+        found = predict(study, load_segmenter(model, device, judge=judge), events)
     else:
         found = _predict_with_nnunet(nnunet, study, device, events)
     labels = found.labels

@@ -21,7 +21,7 @@ AUGMENTATIONS = ("standard", "wide")
 PRECISIONS = ("32", "bf16")
 _NOT_OF_WEIGHTS = frozenset(
     ("cache", "out", "name", "data", "terms", "checkpoint_every", "validate_every", "device", "threads")
-) | {"captions", "devices", "nodes", "accumulation", "tensorboard"}
+) | {"real_only", "captions", "devices", "nodes", "accumulation", "tensorboard"}
 
 
 def named_or_path(model: str, folder: Path) -> str:
@@ -61,6 +61,8 @@ class TrainingConfig:
     """What the cache was made from, for the model card."""
     terms: str = ""
     """Under which terms the weights may be used, for the model card."""
+    real_only: bool = True
+    """Whether the weights that it begins from learnt from real studies alone, for the model card."""
     steps: int = 4000
     batch_size: int = 16
     learning_rate: float = 2e-3

@@ -44,7 +44,7 @@ def combine_segmenters(models: Sequence[str | Path], out: Path, name: str) -> Pa
         "version": first.version,
         "network": dataclasses.replace(settings[0], members=members).to_dict(),
         "preprocessing": dict(first.preprocessing),
-        "data": dict(first.data),
+        "data": {**first.data, "real_only": [real for card in cards for real in card.real_only]},
         "split": dict(first.split),
         "training": {f"member {i}": dict(card.training) for i, card in enumerate(cards)},
         "figures": {f"member {i}": dict(card.figures) for i, card in enumerate(cards)},

@@ -25,8 +25,10 @@ from claimslicer.errors import StudyError
 from claimslicer.evaluation.quality import QualityFilter
 from claimslicer.events import SILENT, Events
 from claimslicer.labels import infarct_mask
+from claimslicer.models.registry import resolve
 from claimslicer.quantification.compare import dice
 from claimslicer.segmentation.losses import segmentation_loss
+from claimslicer.segmentation.model import independent_labellers, judged_by
 from claimslicer.synthesis.model import GeneratorModel
 from claimslicer.training.cache import CachedStudy, Cohort
 from claimslicer.training.config import SegmentationConfig
@@ -34,7 +36,7 @@ from claimslicer.training.feedback import Feedback, judging
 from claimslicer.training.joint_config import JointConfig
 from claimslicer.training.online import OnlinePainter
 from claimslicer.training.samples import Sample, SyntheticSlice
-from claimslicer.training.segmentation import SegmentationTrainer, prepare_study
+from claimslicer.training.segmentation import SegmentationTrainer, begin_from, prepare_study
 from claimslicer.training.synthesis import SynthesisTrainer
 
 SHOWN_MM = 60.0
@@ -105,9 +107,10 @@ class JointTrainer:
         self._feedback = Feedback(
             real, self._segmentation.settings.labeller, criterion.to(self.device), config.feedback_time
         )
-        # The judge stays as it was, so that nothing that is learnt together can lower the bar.
-        self._judge = copy.deepcopy(networks["segmenter"]).eval().requires_grad_(False)
-        self._quality = self._calibrated() if config.quality_pass_rate else None
+        self._quality: QualityFilter | None = None
+        if config.quality_pass_rate:
+            self._judge = self._judge_of(segmenter, events)
+            self._quality = self._calibrated()
 
     def _painter_of(
         self, studies: list[CachedStudy], normal_share: float | None, events: Events
@@ -127,6 +130,19 @@ class JointTrainer:
             masks=config.masks,
             normal_share=normal_share,
         )
+
+    def _judge_of(self, segmenter: str, events: Events) -> nn.Module:
+        """Return the segmenter as it was, so that nothing that is learnt together can lower the bar.
+
+        Of its labellers it has the first that learnt from no synthetic study; where none is known not to, it
+        has the one that goes on learning, and an event says so.
+        """
+        judge = copy.deepcopy(self._segmentation.model)
+        if members := independent_labellers(resolve(segmenter, "segmentation").card):
+            begin_from(judge, segmenter, self._segmentation.settings, members[0])
+        else:
+            events.emit("judge", message=judged_by(segmenter))
+        return judge.eval().requires_grad_(False)
 
     def _calibrated(self) -> QualityFilter:
         scores = self._segmentation.scores(self._judge).values()

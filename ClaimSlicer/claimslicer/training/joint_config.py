@@ -25,7 +25,7 @@ from claimslicer.yaml_settings import check_known
 
 _OF_ALL_STAGES = (
     *("cache", "name", "data", "terms", "seed", "device", "threads", "checkpoint_every", "validate_every"),
-    *("devices", "nodes", "accumulation", "precision", "tensorboard"),
+    *("real_only", "devices", "nodes", "accumulation", "precision", "tensorboard"),
 )
 _SHARES = ("synthetic_share", "feedback_time", "repaint_share", "quality_pass_rate")
 _COUNTS = ("pretrain_segmenter_steps", "generator_steps", "joint_steps", "feedback_ramp_steps")

@@ -11,6 +11,7 @@ from typing import Any
 from claimslicer.errors import ModelError
 from claimslicer.events import SILENT, EventFanOut, Events, JsonEvents
 from claimslicer.models.card import ModelKind
+from claimslicer.models.registry import resolve
 from claimslicer.models.states import compact_state
 from claimslicer.outputs import output_error
 from claimslicer.training.cache import Cohort, read_cache
@@ -96,6 +97,7 @@ def _train_together(
     }
     average = train(trainer, resume=resume, events=events)
     networks = trainer.networks
+    began = resolve(segmenter, "segmentation").card
     # Each network's own weight decay holds in this stage too, not the one at the settings' top.
     told = with_origins(config, INITIAL_MODELS)
     weights = [
@@ -103,7 +105,11 @@ def _train_together(
             shipped_state(average.get_submodule("segmenter")),
             "segmentation",
             networks["segmentation"],
-            dataclasses.replace(told, weight_decay=config.segmenter_stage().weight_decay),
+            dataclasses.replace(
+                told,
+                weight_decay=config.segmenter_stage().weight_decay,
+                real_only=told.real_only and all(began.real_only),
+            ),
             cohort,
             trainer.validate_segmenter(average),
         ),

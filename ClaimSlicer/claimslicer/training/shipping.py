@@ -33,7 +33,8 @@ def with_origins(config: Config, models: Mapping[str, ModelKind]) -> Config:
     terms = dict.fromkeys(text for text in (*(card.terms for card in cards), config.terms) if text)
     names: dict[str, Any] = {field: model.name for field, model in named.items()}
     data = "; ".join([config.data or "not stated", *begun])
-    return dataclasses.replace(config, data=data, terms="; ".join(terms), **names)
+    real = config.real_only and all(all(card.real_only) for card in cards if card.kind == "segmentation")
+    return dataclasses.replace(config, data=data, terms="; ".join(terms), real_only=real, **names)
 
 
 def ship(
@@ -47,12 +48,15 @@ def ship(
     """Write weights and card to the run's folder; return the weights' file. The first process writes."""
     if launch(config).rank:
         return config.out / f"{kind}.safetensors"
+    data: dict[str, Any] = {"description": config.data or "not stated", "studies": len(cohort.studies)}
+    if kind == "segmentation":
+        data["real_only"] = [config.real_only and not getattr(config, "synthetic_share", 0)]
     fields = {
         "kind": kind,
         "version": __version__,
         "network": network,
         "preprocessing": {"see": f"claimslicer.{kind}"},
-        "data": {"description": config.data or "not stated", "studies": len(cohort.studies)},
+        "data": data,
         "split": {part: [study.name for study in cohort.part(part)] for part in ("training", "validation")},
         "training": config.to_dict(),
         "figures": {"validation": figures},

@@ -44,7 +44,7 @@ def said(scarred) -> predict.Prediction:
 @pytest.fixture
 def asked_once(monkeypatch, said) -> None:
     """Let networks say again what they said; only the scaling is that of the model asked for."""
-    again = lambda study, segmenter, events=None: dataclasses.replace(said, scaling=segmenter.scaling)  # noqa: E731
+    again = lambda study, segmenter, *_: dataclasses.replace(said, scaling=segmenter.scaling)  # noqa: E731
     monkeypatch.setattr(predict, "predict", again)
 
 
@@ -107,7 +107,7 @@ def test_what_is_too_vague_is_refused_however_sure_a_calibration_makes(scarred, 
     monkeypatch.setattr(
         predict,
         "predict",
-        lambda study, segmenter, events: dataclasses.replace(
+        lambda study, segmenter, *_: dataclasses.replace(
             said, probabilities=vague, scaling=segmenter.scaling
         ),
     )
@@ -138,7 +138,7 @@ def test_more_than_any_ventricle_is_warned_of(scarred, said, tmp_path, monkeypat
     everywhere.labels[:, ::8] = Label.MYOCARDIUM
     surely = np.where(said.probabilities == said.probabilities.max(0), 1, 0).astype(np.float32)
     everywhere = dataclasses.replace(everywhere, probabilities=surely)
-    monkeypatch.setattr(predict, "predict", lambda study, segmenter, events: everywhere)
+    monkeypatch.setattr(predict, "predict", lambda *_: everywhere)
     warning = segment(scarred, clean=False).warning
     assert f"fills {everywhere.labels.size * scarred.geometry.voxel_volume_ml:.0f} ml" in warning
     image = write_volume(tmp_path / "heart.nii.gz", scarred.image, scarred.geometry)

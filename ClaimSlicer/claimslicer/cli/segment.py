@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -32,6 +32,10 @@ def segment(
             show_default=False,
         ),
     ] = None,
+    phase: Annotated[
+        Literal["acute", "chronic"] | None,
+        typer.Option("--phase", help="Of the infarct, told to models that know phases.", show_default=False),
+    ] = None,
     uncertainty: Annotated[
         Path | None, typer.Option("--uncertainty", help="Uncertainty map (0–1) to write.", show_default=False)
     ] = None,
@@ -44,7 +48,9 @@ def segment(
 
         scan = read_study(study)
         files = check_volume_outputs(out, uncertainty, inputs=[study], synthetic=scan.synthetic)
-        result = segment_study(scan, model=model, device=device, clean=clean, events=report.events)
+        result = segment_study(
+            scan, model=model, device=device, clean=clean, phase=phase, events=report.events
+        )
         marks: dict[str, Any] = {"recipe": result.recipe, "synthetic": scan.synthetic, "inputs": [study]}
         with all_or_none(files):
             written = [write_volume(out, result.labels, scan.geometry, **marks)]

@@ -161,6 +161,14 @@ def cache(
     synthetic: Annotated[
         int, typer.Option("--synthetic", min=0, help="Synthetic children to add to each training study.")
     ] = 0,
+    phases: Annotated[
+        Path | None,
+        typer.Option(
+            "--phases",
+            help="CSV file with the columns case and phase: acute, chronic or nothing.",
+            show_default=False,
+        ),
+    ] = None,
     model: ModelOption = None,
     seed: SeedOption = 0,
     events: EventsOption = None,
@@ -172,7 +180,7 @@ def cache(
         from claimslicer.training.cache import Cohort, read_case_folders, write_cache
 
         check_output(out)
-        cohort = Cohort(tuple(read_case_folders(cases, report.events)))
+        cohort = Cohort(tuple(read_case_folders(cases, report.events, phases=phases)))
         children = synthetic_children(cohort, synthetic, seed=seed, model=model, events=report.events)
         write_cache(out, [*cohort.studies, *children])
         report.wrote(out)

@@ -122,8 +122,8 @@ def make_again(recipe: Mapping[str, Any], inputs: Inputs) -> dict[str, Made]:
     if recipe["command"] == "segment":
         from claimslicer.segmentation import segment
 
-        clean = recipe["settings"].get("clean")
-        found = segment(inputs.study, model=model, device=inputs.device, clean=clean)
+        said = {name: recipe["settings"].get(name) for name in ("clean", "phase")}
+        found = segment(inputs.study, model=model, device=inputs.device, **said)
         return {"labels": Made(found.labels), "uncertainty": Made(found.uncertainty)}
     if recipe["command"] == "cohort":
         heart = heart_of(inputs.study)

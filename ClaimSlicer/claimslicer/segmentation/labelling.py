@@ -22,10 +22,12 @@ from claimslicer.segmentation.preprocessing import (
     normalise,
     put_back,
     slice_centres,
+    with_phases,
 )
 from claimslicer.segmentation.rules import largest_part
 from claimslicer.segmentation.views import VIEWS_POLAR, VIEWS_SQUARE, View
 from claimslicer.studies import Study
+from claimslicer.studies.phase import Phase
 
 RECENTRINGS, STILL_MM = 6, 1.5
 """How often the labeller's patches are laid anew at most, and the movement that isn't worth it."""
@@ -34,11 +36,14 @@ RECENTRINGS, STILL_MM = 6, 1.5
 class Labelling:
     """The labellers of a segmenter on one study, at one ``place``: roughly cavity and wall, ``(z, y, x)``.
 
-    Grey levels are taken from around its ``centre``, (y, x) in voxels.
+    Grey levels are taken from around its ``centre``, (y, x) in voxels. ``phase`` is told to labellers that
+    know phases.
     """
 
-    def __init__(self, segmenter: SegmenterModel, study: Study, place: np.ndarray) -> None:
-        self._segmenter, self._study, self._place = segmenter, study, place
+    def __init__(
+        self, segmenter: SegmenterModel, study: Study, place: np.ndarray, phase: Phase | None = None
+    ) -> None:
+        self._segmenter, self._study, self._place, self._phase = segmenter, study, place, phase
         self._spacing = (study.geometry.spacing[1], study.geometry.spacing[0])
         self._settings = segmenter.settings.labeller
         self.centre = left_ventricle_centre(place)
@@ -95,7 +100,7 @@ class Labelling:
         Beyond the patches all is background.
         """
         grids = [heart_grid(centre, self._spacing, self._settings) for centre in centres]
-        seen = cut(self._stack, grids)
+        seen = with_phases(cut(self._stack, grids), [self._phase] * len(grids), self._settings)
         total = torch.zeros((len(seen), self._settings.classes, *self._settings.patch_shape))
         labellers = list(self._segmenter.networks.labellers)[:members]
         for number, view in enumerate(views):
@@ -105,7 +110,7 @@ class Labelling:
         return put_back(total / (len(views) * len(labellers)), grids, self._study.image.shape[1:])
 
 
-def find_left_ventricle(segmenter: SegmenterModel, study: Study) -> Labelling:
+def find_left_ventricle(segmenter: SegmenterModel, study: Study, phase: Phase | None = None) -> Labelling:
     """Return the labellers where the left ventricle is. Raises StudyError where there is none.
 
     Where the locator sees several, it is the one whose wall a polar labeller is surest of.
@@ -113,7 +118,7 @@ def find_left_ventricle(segmenter: SegmenterModel, study: Study) -> Labelling:
     places = likely_places(segmenter, study)
     if not segmenter.settings.labeller.rays:
         places = places[:1]
-    found = [Labelling(segmenter, study, place) for place in places]
+    found = [Labelling(segmenter, study, place, phase) for place in places]
     return found[0] if len(found) == 1 else min(found, key=Labelling.doubt)
 
 

@@ -22,8 +22,10 @@ class UNetSettings:
 
     That is a square of ``patch_size`` pixels of ``pixel_mm``; or, with ``rays``, so many rays and
     ``patch_size`` rings ``pixel_mm`` apart, see :class:`claimslicer.polar.PolarGrid`. nnU-Net's architectures
-    take from ``widths`` the first, the widest and the largest number of levels. Raises SpecificationError for
-    an unknown ``architecture``.
+    take from ``widths`` the first, the widest and the largest number of levels. With ``phase`` the network is
+    told whether the infarct is acute or chronic, see
+    :func:`claimslicer.segmentation.preprocessing.with_phases`. Raises SpecificationError for an unknown
+    ``architecture``.
     """
 
     widths: tuple[int, ...]
@@ -32,6 +34,12 @@ class UNetSettings:
     classes: int
     architecture: str = "dynunet"
     rays: int = 0
+    phase: bool = False
+
+    @property
+    def channels(self) -> int:
+        """What the network sees of each pixel: three slices, and the phase."""
+        return 3 + self.phase
 
     @property
     def patch_shape(self) -> tuple[int, int]:
@@ -56,10 +64,14 @@ class SegmenterSettings:
     )
     members: int = 1
 
-    def of(self, architecture: str) -> SegmenterSettings:
-        """Return the same networks in another architecture. Raises SpecificationError for an unknown one."""
+    def of(self, architecture: str, *, phase: bool = False) -> SegmenterSettings:
+        """Return the same networks in another architecture, with a labeller that knows phases or doesn't.
+
+        Raises SpecificationError for an unknown architecture.
+        """
         locator = replace(self.locator, architecture=architecture)
-        return replace(self, locator=locator, labeller=replace(self.labeller, architecture=architecture))
+        labeller = replace(self.labeller, architecture=architecture, phase=phase)
+        return replace(self, locator=locator, labeller=labeller)
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON types."""
@@ -78,7 +90,7 @@ class SegmenterSettings:
 
 
 def build_unet(settings: UNetSettings) -> nn.Module:
-    """Return the network: ``(n, 3, h, w)`` to logits ``(n, classes, h, w)``.
+    """Return the network: ``(n, channels, h, w)`` to logits ``(n, classes, h, w)``.
 
     ``h`` and ``w`` are multiples of 2 to the number of levels less one. Raises ModelError without nnunetv2
     where one of its architectures is asked for.
@@ -104,7 +116,7 @@ def _planned_unet(settings: UNetSettings) -> nn.Module:
     residual = settings.architecture == "nnunet-residual"
     depth = {"n_blocks_per_stage": (1, 3, 4, 6, 6, 6, 6, 6)[:stages]} if residual else {"n_conv_per_stage": 2}
     network = (ResidualEncoderUNet if residual else PlainConvUNet)(
-        input_channels=3,
+        input_channels=settings.channels,
         num_classes=settings.classes,
         n_stages=stages,
         features_per_stage=[min(settings.widths[0] * 2**stage, widest) for stage in range(stages)],
@@ -134,7 +146,7 @@ def _dynunet(settings: UNetSettings) -> nn.Module:
     levels = len(settings.widths)
     return DynUNet(
         spatial_dims=2,
-        in_channels=3,
+        in_channels=settings.channels,
         out_channels=settings.classes,
         kernel_size=[3] * levels,
         strides=[1] + [2] * (levels - 1),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from claimslicer.devices import choose_device
+from claimslicer.errors import ModelError
 from claimslicer.events import SILENT, Events
 from claimslicer.labels import Label, myocardium_mask
 from claimslicer.quantification.calibration import Scaling
@@ -22,6 +23,7 @@ from claimslicer.segmentation.nnunet.model import NnunetModel, find_nnunet
 from claimslicer.segmentation.preprocessing import left_ventricle_centre
 from claimslicer.segmentation.rules import clean_labels
 from claimslicer.studies import Study
+from claimslicer.studies.phase import Phase
 from claimslicer.studies.provenance import make_recipe
 
 LARGEST_WALL_UNCERTAINTY = 0.45
@@ -73,6 +75,7 @@ def segment(
     device: str = "auto",
     clean: bool | None = None,
     judge: bool = False,
+    phase: Phase | None = None,
     events: Events = SILENT,
 ) -> SegmentationResult:
     """Label cavity, myocardium, infarct and MVO of ``study`` from its image alone.
@@ -80,18 +83,24 @@ def segment(
     ``model`` is a name or path of the program's own models, or a folder of nnU-Net's results: that one's own
     predictor is then used. ``clean`` says whether the rules of :mod:`claimslicer.segmentation.rules` are
     applied; None stands for yes, but for nnU-Net's models, whose labels are left as ``nnUNetv2_predict`` has
-    them. A result with a ``warning`` is told by an event ``warning`` too.
+    them. ``phase`` says whether the infarct is acute or chronic, to models that know phases; they also do
+    without. A result with a ``warning`` is told by an event ``warning`` too.
 
     As ``judge`` of synthetic scars only those labellers vote that learnt from none, where there are such.
 
     Raises:
         StudyError: no left ventricle was found.
-        ModelError: the weights can't be used.
+        ModelError: the weights can't be used, or know no phases where one is given.
     """
     nnunet = find_nnunet(model)
     clean = nnunet is None if clean is None else clean
     if nnunet is None:
-        found = predict(study, load_segmenter(model, device, judge=judge), events)
+        segmenter = load_segmenter(model, device, judge=judge)
+        if phase and not segmenter.settings.labeller.phase:
+            raise _no_phases(segmenter.weights)
+        found = predict(study, segmenter, events, phase)
+    elif phase:
+        raise _no_phases(nnunet.weights)
     else:
         found = _predict_with_nnunet(nnunet, study, device, events)
     labels = found.labels
@@ -102,6 +111,7 @@ def segment(
     if not wall.any() or (nnunet is None and _unsure(found, wall)):
         raise no_left_ventricle(study, found.weights)
     settings = {"centre_yx": found.centre_yx, "clean": clean, "scaling": found.scaling}
+    settings |= {"phase": phase} if phase else {}
     recipe = make_recipe("segment", study, settings, weights=found.weights, **found.packages)
     scaled = found.scaling.apply(found.probabilities) if found.scaling else found.probabilities
     events.progress("segmenting", 1.0, "done")
@@ -111,10 +121,15 @@ def segment(
     return SegmentationResult(labels, uncertainty, scaled, found.centre_yx, recipe, warning)
 
 
-def predict(study: Study, segmenter: SegmenterModel, events: Events = SILENT) -> Prediction:
-    """Return what the program's own networks say of ``study``. Raises StudyError without a left ventricle."""
+def predict(
+    study: Study, segmenter: SegmenterModel, events: Events = SILENT, phase: Phase | None = None
+) -> Prediction:
+    """Return what the program's own networks say of ``study``, told ``phase`` where they know phases.
+
+    Raises StudyError without a left ventricle.
+    """
     events.progress("segmenting", 0.0, "finding the left ventricle")
-    left_ventricle = find_left_ventricle(segmenter, study)
+    left_ventricle = find_left_ventricle(segmenter, study, phase)
     probabilities = left_ventricle.probabilities(events)
     labels = probabilities.argmax(0).astype(np.uint8)
     classes, centre = len(probabilities), left_ventricle.centre
@@ -133,6 +148,13 @@ def _predict_with_nnunet(model: NnunetModel, study: Study, device: str, events: 
     classes = len(internal_labels(model.dataset))
     packages = {"nnunetv2": version("nnunetv2")}
     return Prediction(labels, probabilities, classes, centre, None, model.weights, packages)
+
+
+def _no_phases(weights: Mapping[str, Any]) -> ModelError:
+    return ModelError(
+        f"The model '{weights['name']}' knows no phases: don't say acute or chronic, or take a model trained "
+        "with 'phase_condition: true'."
+    )
 
 
 def _unsure(found: Prediction, wall: np.ndarray) -> bool:

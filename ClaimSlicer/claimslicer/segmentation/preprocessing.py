@@ -11,6 +11,11 @@ import torch
 from claimslicer.patches import PatchGrid, neighbour_index
 from claimslicer.polar import PolarGrid
 from claimslicer.segmentation.network import UNetSettings
+from claimslicer.studies.phase import Phase
+
+PHASE_FACTORS: dict[Phase | None, float] = {"acute": 10.0, None: 0.0, "chronic": -10.0}
+"""Of the grey levels that tell a network the phase. They are large so that one that goes on from weights
+without this channel, which begin at zero, learns it in the few gentle steps of fine-tuning."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,21 @@ def slice_centres(left_ventricle: np.ndarray, settings: UNetSettings) -> list[tu
 def cut(stack: torch.Tensor, grids: Sequence[PatchGrid | PolarGrid]) -> torch.Tensor:
     """Return ``(z, 3, *size)``: slices of ``stack`` (z, y, x) between their neighbours, each on its grid."""
     return torch.stack([grid.sample(stack[neighbour_index(len(stack), z)]) for z, grid in enumerate(grids)])
+
+
+def with_phases(
+    patches: torch.Tensor, phases: Sequence[Phase | None], settings: UNetSettings
+) -> torch.Tensor:
+    """Return ``patches`` (n, 3, h, w) as a network with ``settings`` takes them.
+
+    One that knows phases sees the middle slice once more, times :data:`PHASE_FACTORS`: positive where acute,
+    negative where chronic, zero where nothing is said. A channel that is the same everywhere would tell it
+    next to nothing: the instance normalisation after the first convolution takes away every feature's mean.
+    """
+    if not settings.phase:
+        return patches
+    factors = patches.new_tensor([PHASE_FACTORS[phase] for phase in phases])[:, None, None, None]
+    return torch.cat((patches, factors * patches[:, 1:2]), 1)
 
 
 def put_back(

@@ -10,7 +10,10 @@ from torch import nn
 
 @dataclass(frozen=True)
 class View:
-    """A way to look at patches ``(z, 3, h, w)``: columns mirrored, quarter turns, slice order reversed."""
+    """A way to look at patches ``(z, c, h, w)``: columns mirrored, quarter turns, slice order reversed.
+
+    The first three channels are neighbouring slices.
+    """
 
     mirrored: bool = False
     quarters: int = 0
@@ -19,7 +22,7 @@ class View:
     def of(self, stack: torch.Tensor) -> torch.Tensor:
         """Return ``stack`` so seen."""
         stack = torch.rot90(stack.flip(3) if self.mirrored else stack, self.quarters, (2, 3))
-        return stack.flip(1) if self.reversed else stack
+        return torch.cat((stack[:, :3].flip(1), stack[:, 3:]), 1) if self.reversed else stack
 
     def back(self, found: torch.Tensor) -> torch.Tensor:
         """Return what was found in :meth:`of`, ``(z, c, h, w)``, in the place of the patches."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from claimslicer.events import SILENT, Events
 from claimslicer.labels import infarct_mask
 from claimslicer.outputs import written_whole
 from claimslicer.training.splits import Part, split_by_patient
+
+if TYPE_CHECKING:
+    from claimslicer.studies.phase import Phase
 
 FORMAT_VERSION = 1
 RECIPE_FILE = "recipe.json"
@@ -26,7 +30,8 @@ RECIPE_FILE = "recipe.json"
 class CachedStudy:
     """One labelled study: ``image`` in its own values and ``labels`` (internal table), both ``(z, y, x)``.
 
-    A ``synthetic`` one carries the part of the patient that it was made from.
+    ``phase`` says whether the infarct is acute or chronic, where that was told. A ``synthetic`` study carries
+    part and phase of the patient that it was made from.
     """
 
     name: str
@@ -35,6 +40,7 @@ class CachedStudy:
     labels: np.ndarray
     spacing_zyx: tuple[float, float, float]
     synthetic: bool = False
+    phase: Phase | None = None
 
     @property
     def has_infarct(self) -> bool:
@@ -51,6 +57,10 @@ class Cohort:
     def part(self, part: Part) -> list[CachedStudy]:
         """Return the studies of one part of the split."""
         return [study for study in self.studies if study.part == part]
+
+    def phases(self) -> dict[str, int]:
+        """Return how many training studies are acute, chronic, or not said to be either, those there are."""
+        return dict(Counter(study.phase or "not said" for study in self.part("training")))
 
 
 def case_folders(root: Path) -> dict[Path, Part]:
@@ -94,11 +104,19 @@ def _inherited_part(folder: Path) -> Part | None:
     return part
 
 
-def read_case_folders(root: Path, events: Events = SILENT) -> Iterator[CachedStudy]:
-    """Read every labelled case folder under ``root``, leaving the published test cases unread."""
+def read_case_folders(
+    root: Path, events: Events = SILENT, *, phases: Path | None = None
+) -> Iterator[CachedStudy]:
+    """Read every labelled case folder under ``root``, leaving the published test cases unread.
+
+    ``phases`` is a table of acute and chronic cases, see :func:`claimslicer.studies.phase.read_phases`.
+    Raises StudyError.
+    """
     from claimslicer.studies import read_study
+    from claimslicer.studies.phase import read_phases
 
     folders = case_folders(root)
+    told = {} if phases is None else read_phases(phases, {folder.name for folder in folders})
     for number, (folder, part) in enumerate(folders.items()):
         events.progress("reading", number / len(folders), folder.name)
         if part == "test":
@@ -107,7 +125,13 @@ def read_case_folders(root: Path, events: Events = SILENT) -> Iterator[CachedStu
         if study.labels is None:
             raise StudyError(f"'{folder}' has no labels; training needs a label map for every study.")
         yield CachedStudy(
-            folder.name, part, study.image, study.labels, study.geometry.spacing_zyx, study.synthetic
+            folder.name,
+            part,
+            study.image,
+            study.labels,
+            study.geometry.spacing_zyx,
+            study.synthetic,
+            told.get(folder.name),
         )
 
 
@@ -118,8 +142,9 @@ def write_cache(path: Path, studies: Iterable[CachedStudy]) -> None:
     for number, study in enumerate(studies):
         arrays[f"image_{number}"] = study.image
         arrays[f"labels_{number}"] = study.labels.astype(np.uint8)
-        entry = {"name": study.name, "part": study.part, "spacing_zyx": list(study.spacing_zyx)}
-        table.append({**entry, "synthetic": study.synthetic})
+        entry: dict[str, Any] = {"name": study.name, "part": study.part}
+        entry |= {"spacing_zyx": list(study.spacing_zyx), "synthetic": study.synthetic}
+        table.append(entry | ({"phase": study.phase} if study.phase else {}))
     header = json.dumps({"format_version": FORMAT_VERSION, "studies": table})
     arrays["header"] = np.frombuffer(header.encode(), np.uint8)
     with written_whole(path) as temporary, temporary.open("wb") as stream:
@@ -139,6 +164,7 @@ def read_cache(path: Path) -> Cohort:
                     file[f"labels_{number}"],
                     tuple(entry["spacing_zyx"]),
                     entry["synthetic"],
+                    entry.get("phase"),
                 )
                 for number, entry in enumerate(header["studies"])
             )

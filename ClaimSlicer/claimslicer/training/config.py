@@ -167,6 +167,8 @@ class SegmentationConfig(TrainingConfig):
     """``standard``, or ``wide`` for images unlike the training ones: see ``claimslicer.training.perturb``."""
     architecture: str = "dynunet"
     """Or ``nnunet``, ``nnunet-residual``: nnU-Net's own, see ``claimslicer.segmentation.network``."""
+    phase_condition: bool = False
+    """Whether the labeller is told which studies are acute and which chronic, as the cache says."""
     initial_weights: str = ""
     """Name or path of a segmenter to begin from, for fine-tuning; of one with several labellers the
     ``seed``-th (counted round) goes on. None: from scratch."""
@@ -190,8 +192,9 @@ class SegmentationConfig(TrainingConfig):
     def to_dict(self) -> dict[str, Any]:
         """Return what the weights depend on: nothing about what isn't used."""
         values = super().to_dict()
-        if not self.deep_supervision:
-            del values["deep_supervision"]
+        for name in ("deep_supervision", "phase_condition"):
+            if not values[name]:
+                del values[name]
         return values
 
 

@@ -30,6 +30,7 @@ from claimslicer.segmentation.preprocessing import (
     left_ventricle_centre,
     normalise,
     slice_centres,
+    with_phases,
 )
 from claimslicer.synthesis.conditioning import SCAR_CENTRE, SCAR_WIDTH
 from claimslicer.synthesis.normalisation import RemoteScale, remote_scale
@@ -116,7 +117,7 @@ class SegmenterView:
 
 
 class Feedback:
-    """A segmentation loss of estimates whose diffusion time is ``time`` or less."""
+    """A segmentation loss of estimates whose diffusion time is ``time`` or less, told each study's phase."""
 
     def __init__(
         self, studies: list[CachedStudy], settings: UNetSettings, criterion: nn.Module, time: float
@@ -124,7 +125,8 @@ class Feedback:
         self._views = {
             study.name: SegmenterView.of(study, settings) for study in studies if study.has_infarct
         }
-        self._criterion, self._time = criterion, time
+        self._phases = {study.name: study.phase for study in studies}
+        self._settings, self._criterion, self._time = settings, criterion, time
 
     def loss(self, segment: Callable[[torch.Tensor], torch.Tensor], estimates: Estimates) -> torch.Tensor:
         """Return the loss of ``segment`` (images to logits) on the estimates that count, 0 without any."""
@@ -138,7 +140,8 @@ class Feedback:
             view = self._views[place.study]
             images.append(view.with_painted(units, estimates.paint[index], place))
             labels.append(view.labels(place.z))
-        logits = segment(torch.stack(images))
+        phases = [self._phases[estimates.places[index].study] for index in chosen]
+        logits = segment(with_phases(torch.stack(images), phases, self._settings))
         return self._criterion(logits, torch.stack(labels).to(logits.device))
 
 

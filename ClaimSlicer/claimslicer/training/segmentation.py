@@ -30,7 +30,9 @@ from claimslicer.segmentation.preprocessing import (
     put_back,
     slice_centres,
     whole_slice_grid,
+    with_phases,
 )
+from claimslicer.studies.phase import PHASES, Phase
 from claimslicer.training.cache import CachedStudy, Cohort, read_cache
 from claimslicer.training.config import SegmentationConfig
 from claimslicer.training.loop import train
@@ -42,6 +44,9 @@ Grid = PatchGrid | PolarGrid
 
 LOCATOR_EVERY = 3
 """One step in three trains the locator, the others the labeller."""
+
+UNTOLD_SHARE = 0.3
+"""So many slices of studies whose phase is known are shown without it, for use where nobody says it."""
 
 LOCATOR_RATE = 4.0
 """The locator's learning rate is so many times the labeller's: at the same it learns far slower."""
@@ -105,17 +110,40 @@ def begin_from(model: nn.Module, weights: str, settings: SegmenterSettings, memb
     """Load into ``model`` the segmenter of that name or path, for fine-tuning.
 
     Of several labellers the ``member``-th, counted round, is taken, so that seeds 0, 1, … fine-tune all of an
-    ensemble. Raises ModelError where the network isn't the one of ``settings``.
+    ensemble. One that knows no phases may go on to learn them: it begins as it is, whatever it is told.
+    Raises ModelError where the network isn't the one of ``settings``.
     """
     found = load_segmenter(weights, "cpu")
-    if dataclasses.replace(found.settings, members=1) != settings:
+    knows, wanted = found.settings.labeller, settings.labeller
+    if knows.phase and not wanted.phase:
+        raise ModelError(f"'{weights}' knows phases: to begin from it, set 'phase_condition: true'.")
+    told = dataclasses.replace(knows, phase=wanted.phase)
+    if dataclasses.replace(found.settings, labeller=told, members=1) != settings:
         raise ModelError(
             f"The networks of '{weights}' are of another size than those to train: begin from another model, "
             "or without 'initial_weights'."
         )
     labeller = found.networks.labellers[member % found.settings.members]
     _network(model, "locator").load_state_dict(found.networks.locator.state_dict())
-    _network(model, "labeller").load_state_dict(labeller.state_dict())
+    _load_begun(_network(model, "labeller"), labeller.state_dict())
+
+
+def _load_begun(network: nn.Module, state: dict[str, torch.Tensor]) -> None:
+    """Load ``state``; channels that only ``network`` has begin at zero, so that they change nothing."""
+    for name, own in network.state_dict().items():
+        if own.shape != state[name].shape:
+            begun = torch.zeros_like(own)
+            begun[:, : state[name].shape[1]] = state[name]
+            state = state | {name: begun}
+    network.load_state_dict(state)
+
+
+def _check_phases(cohort: Cohort) -> None:
+    if missing := [phase for phase in PHASES if phase not in cohort.phases()]:
+        raise StudyError(
+            f"'phase_condition' needs acute and chronic training studies, and the cache says of none that it "
+            f"is {' or '.join(missing)}: make it by 'claim-slicer train cache' with '--phases'."
+        )
 
 
 class SegmentationTrainer:
@@ -123,7 +151,7 @@ class SegmentationTrainer:
 
     def __init__(self, config: SegmentationConfig, cohort: Cohort) -> None:
         self.config = config
-        self.settings = SegmenterSettings().of(config.architecture)
+        self.settings = SegmenterSettings().of(config.architecture, phase=config.phase_condition)
         self.device = choose_device(config.device)
         torch.manual_seed(config.seed)
         self.model: nn.Module = Segmenter(self.settings, deep_supervision=config.deep_supervision)
@@ -145,6 +173,8 @@ class SegmentationTrainer:
                 raise StudyError(
                     f"No {kind} training study has an infarct; the segmenter can't learn what one is."
                 )
+        if config.phase_condition:
+            _check_phases(cohort)
         self._labeller_loss: nn.Module = segmentation_loss(
             config.class_weights,
             dice=config.dice_weight,
@@ -174,17 +204,18 @@ class SegmentationTrainer:
     def _batch_loss(
         self, part: str, criterion: nn.Module, rng: np.random.Generator, noise: torch.Generator
     ) -> torch.Tensor:
-        pairs = [self._draw(part, rng) for _ in range(self.config.batch_size)]
-        images = torch.stack([image for image, _ in pairs])
+        drawn = [self._draw(part, rng) for _ in range(self.config.batch_size)]
+        images = torch.stack([image for image, _, _ in drawn])
         images = perturb_intensities(images, noise, self.config.augmentation)
-        target = torch.stack([label for _, label in pairs])[:, None]
+        images = with_phases(images, [phase for _, _, phase in drawn], getattr(self.settings, part))
+        target = torch.stack([label for _, label, _ in drawn])[:, None]
         network, heads = _network(self.model, part), _heads(self.model)
         images = images.to(self.device)
         logits = heads(network, images) if heads is not None and part == "labeller" else network(images)
         return criterion(logits, target.to(self.device))
 
-    def _draw(self, part: str, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cut one augmented example: ``(3, h, w)`` and its ``(h, w)`` class indices."""
+    def _draw(self, part: str, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, Phase | None]:
+        """Cut one augmented example: ``(3, h, w)``, its ``(h, w)`` class indices, and what is told of it."""
         studies = self._synthetic if rng.random() < self.config.synthetic_share else self._real
         if rng.random() < self.config.infarct_share:
             studies = [item for item in studies if len(item.infarct_slices)]
@@ -198,7 +229,9 @@ class SegmentationTrainer:
         grid = self._augmented(_grid(part, item, settings, index), rng, part)
         order = neighbour_index(len(image), index)[:: rng.choice((1, -1))]  # either end may come first
         target = grid.sample(item.one_hot[:, index]).argmax(0)
-        return grid.sample(image[order]), (target > 0).long() if part == "locator" else target
+        told = settings.phase and rng.random() >= UNTOLD_SHARE
+        target = (target > 0).long() if part == "locator" else target
+        return grid.sample(image[order]), target, item.study.phase if told else None
 
     def _augmented(self, grid: Grid, rng: np.random.Generator, part: str) -> Grid:
         jitter_mm = 40.0 if part == "locator" else self.config.centre_jitter_mm
@@ -241,7 +274,8 @@ class SegmentationTrainer:
         """Return the labels ``(z, y, x)`` that the labeller of ``model`` gives a study."""
         settings = self.settings.labeller
         grids = [heart_grid(centre, item.spacing_yx, settings) for centre in item.slice_centres_yx]
-        logits = _network(model, "labeller")(cut(item.near, grids).to(self.device))
+        seen = with_phases(cut(item.near, grids), [item.study.phase] * len(grids), settings)
+        logits = _network(model, "labeller")(seen.to(self.device))
         return put_back(torch.softmax(logits, 1).cpu(), grids, item.study.image.shape[1:]).argmax(0)
 
     @torch.no_grad()

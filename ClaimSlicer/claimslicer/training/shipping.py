@@ -49,6 +49,8 @@ def ship(
     if launch(config).rank:
         return config.out / f"{kind}.safetensors"
     data: dict[str, Any] = {"description": config.data or "not stated", "studies": len(cohort.studies)}
+    if not {"acute", "chronic"}.isdisjoint(phases := cohort.phases()):
+        data["training studies by phase"] = phases
     if kind == "segmentation":
         data["real_only"] = [config.real_only and not getattr(config, "synthetic_share", 0)]
     fields = {

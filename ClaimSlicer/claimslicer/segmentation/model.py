@@ -34,7 +34,8 @@ def load_segmenter(model: str | Path | None, device: str, *, judge: bool = False
     """Load weights by name or path (None: the shipped ones). Raises ModelError, also for nnU-Net's.
 
     As ``judge`` of synthetic scars only its :func:`independent_labellers` vote, where it has any; without
-    scaling where they are a part, since that was fitted to the vote of all.
+    scaling where they are a part, since that was fitted to the vote of all. The locator, which says no more
+    than where the ventricle is, stays the same.
     """
     found = resolve(model, "segmentation")
     members = independent_labellers(found.card) if judge else ()

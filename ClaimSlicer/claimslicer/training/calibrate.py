@@ -25,6 +25,7 @@ from claimslicer.quantification.calibration import (
     voxels,
 )
 from claimslicer.studies import Geometry, Study
+from claimslicer.studies.phase import Phase
 
 Voxels = tuple[np.ndarray, np.ndarray]
 """Probabilities (5, n) and labels (n,) round one patient's heart."""
@@ -78,10 +79,10 @@ def calibrate_segmenter(
     segmenter = load_segmenter(model, device)
     names = _held_back(found.card)
     patients: dict[str, Voxels] = {}
-    for number, study in enumerate(_read(data, names)):
+    for number, (study, phase) in enumerate(_read(data, names)):
         events.progress("calibrating", min(number / len(names), 1.0), study.name)
         assert study.labels is not None
-        said = predict(study, segmenter).probabilities
+        said = predict(study, segmenter, SILENT, phase).probabilities
         patients[study.name] = voxels(said, study.labels, heart_region(said, study.geometry))
     if len(patients) < 2:
         raise StudyError(
@@ -113,8 +114,8 @@ def _held_back(card: ModelCard) -> Sequence[str]:
     return names
 
 
-def _read(data: Path, names: Sequence[str]) -> Iterator[Study]:
-    """Yield those of the named studies that ``data`` holds, without synthetic ones."""
+def _read(data: Path, names: Sequence[str]) -> Iterator[tuple[Study, Phase | None]]:
+    """Yield those of the named studies that ``data`` holds, without synthetic ones, and their phases."""
     from claimslicer.studies import read_study
     from claimslicer.training.cache import read_cache
 
@@ -122,7 +123,7 @@ def _read(data: Path, names: Sequence[str]) -> Iterator[Study]:
         for cached in read_cache(data).studies:
             if cached.name in names and not cached.synthetic:
                 geometry = Geometry(cached.labels.shape, cached.spacing_zyx[::-1])
-                yield Study(cached.name, cached.image, geometry, cached.labels)
+                yield Study(cached.name, cached.image, geometry, cached.labels), cached.phase
         return
     for name in names:
         if (data / name).exists():
@@ -130,4 +131,4 @@ def _read(data: Path, names: Sequence[str]) -> Iterator[Study]:
             if study.labels is None:
                 raise StudyError(f"'{data / name}' has no labels to calibrate with: give the labelled data.")
             if not study.synthetic:
-                yield study
+                yield study, None

@@ -62,8 +62,8 @@ class SynthesisModule(ScriptedLoadableModule):
         parent.contributors = ["The CLAIM for 3D Slicer developers"]
         parent.helpText = _(
             "Paints a scar mask into an LGE study; only the mask's voxels change, and with a halo those of "
-            "the wall next to it. The result is marked as synthetic. For research only, not for diagnosis. "
-            "Nothing leaves this computer."
+            "the wall and the blood's edge next to it. The result is marked as synthetic. For research only, "
+            "not for diagnosis. Nothing leaves this computer."
         )
         parent.acknowledgementText = _("After the CLAIM paper; see the README for the reference.")
 
@@ -167,8 +167,8 @@ class SynthesisModuleWidget(Panel):
         self.devices = Choice(ui.deviceSelector, lambda name: self._set("device", name))
         self.devices.offer(DEVICE_OPTIONS)
         ui.haloCheck.toolTip = _(
-            "Real scars blush up to {mm:g} mm into healthy wall: voxels next to the mask change then, too. "
-            "A soft border leaves less of it."
+            "Real scars blush up to {mm:g} mm into healthy wall and blend with the blood: voxels next to the "
+            "mask change then, too. A soft border leaves less of it."
         ).format(mm=HALO_MM)
         for button, slot in (
             (ui.applyButton, self.on_apply),

@@ -87,7 +87,7 @@ def _changed_text(halo_mm: float) -> str:
     """Say which voxels are not the original's."""
     if not halo_mm:
         return _("only voxels of the mask")
-    return _("voxels of the mask, and of the wall up to {mm:g} mm beside it").format(mm=halo_mm)
+    return _("voxels of the mask, and of wall and blood's edge up to {mm:g} mm beside it").format(mm=halo_mm)
 
 
 def variants() -> list[Variant]:

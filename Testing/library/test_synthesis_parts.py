@@ -16,6 +16,7 @@ from claimslicer.synthesis.conditioning import (
 )
 from claimslicer.synthesis.denoising import slice_denoiser
 from claimslicer.synthesis.diffusion import add_noise, clean_estimate, masked_loss, training_target
+from claimslicer.synthesis.endocardium import Endocardium
 from claimslicer.synthesis.network import CONDITION_VALUES, CONTEXT_CHANNELS, Generator
 from claimslicer.synthesis.normalisation import remote_mask, remote_scale
 from claimslicer.synthesis.settings import GeneratorSettings
@@ -101,6 +102,29 @@ def test_the_halo_is_healthy_wall_so_many_mm_from_the_scar(spacing):
     nearest = np.array([np.hypot(*(scars - voxel * spacing).T).min() for voxel in wall])
     np.testing.assert_array_equal(halo[1][tuple(wall.T)], nearest <= 3.0)
     assert not halo_mask(labels, scar, spacing, 0.0).any()
+
+
+@pytest.mark.parametrize("spacing", [(1.5, 1.5), (1.0, 2.0)])
+def test_what_the_bloods_edge_holds_of_the_wall_becomes_scar(spacing):
+    """A voxel that is 30 % wall is 30 % scar and 70 % blood then; pure blood and far voxels stay."""
+    labels = ring_labels()
+    scar, cavity, blood, bright = scar_of(labels), labels == Label.CAVITY, 4.0, 6.0
+    units = np.where(cavity, blood, 0.0).astype(np.float32)
+    half = cavity & (np.indices(labels.shape)[1] % 2 == 0)
+    units[half] = 0.7 * blood
+    edge = Endocardium.of(units, labels, scar, blood, spacing, 3.0)
+    scars, pool = np.argwhere(scar[1]) * spacing, np.argwhere(half[1])
+    nearest = np.array([np.hypot(*(scars - voxel * spacing).T).min() for voxel in pool])
+    np.testing.assert_array_equal(edge.mask[1][tuple(pool.T)], nearest <= 3.0)
+    assert edge.mask.any()
+    assert not (edge.mask & ~half).any()
+    filled = edge.as_blood(units)
+    np.testing.assert_allclose(filled[edge.mask], blood, rtol=1e-6)
+    painted = np.where(scar > 0, bright, filled)
+    result = edge.as_scar(painted, painted, scar > 0)
+    np.testing.assert_allclose(result[edge.mask], 0.7 * blood + 0.3 * bright, rtol=1e-3)
+    np.testing.assert_array_equal(result[~edge.mask], painted[~edge.mask])
+    assert not Endocardium.of(units, labels, scar, blood, spacing, 0.0).mask.any()
 
 
 @pytest.mark.parametrize("prediction", ["velocity", "noise"])

@@ -137,7 +137,7 @@ def test_what_is_asked_reaches_the_network_and_the_recipe(asked, study):
     np.testing.assert_array_equal(settings["texture"]["quantiles"], texture_of_study(study).quantiles)
     outside = (result["differences"][0] != 0) & (asked["scar"] == 0)
     assert outside.any()
-    assert (study.labels[outside] == Label.MYOCARDIUM).all()
+    assert set(np.unique(study.labels[outside])) <= {Label.CAVITY, Label.MYOCARDIUM}
     del asked["texture_study"]
     told = json.loads(json.dumps(settings["texture"]))
     again = synthesize(Context(), {**asked, "texture": told})

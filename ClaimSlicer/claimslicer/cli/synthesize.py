@@ -67,7 +67,9 @@ def synthesize(
     halo: Annotated[
         float,
         typer.Option(
-            "--halo", metavar="MM", help="Blush into the wall beside the scar; real scars have 3 mm."
+            "--halo",
+            metavar="MM",
+            help="Blush into wall and blood beside the scar; real scars have 3 mm.",
         ),
     ] = 0.0,
     caption: Annotated[

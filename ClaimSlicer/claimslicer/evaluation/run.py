@@ -320,14 +320,14 @@ def _segmented(config: EvaluationConfig, heart: Heart, image: np.ndarray) -> tup
 
 
 def _may_change(config: EvaluationConfig, heart: Heart, scar: np.ndarray) -> np.ndarray:
-    """Return where the image may change: the mask, and the wall within the halo."""
+    """Return where the image may change: the mask, and the wall and the blood's edge within the halo."""
     inside = scar != ScarLabel.NONE
     if not config.halo_mm:
         return inside
     from scipy.ndimage import distance_transform_edt
 
     near = distance_transform_edt(~inside, sampling=heart.study.geometry.spacing_zyx) <= config.halo_mm
-    return inside | (near & myocardium_mask(heart.labels))
+    return inside | (near & (myocardium_mask(heart.labels) | (heart.labels == Label.CAVITY)))
 
 
 def _units_inside(image: np.ndarray, labels: np.ndarray) -> np.ndarray:

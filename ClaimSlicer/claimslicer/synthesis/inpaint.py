@@ -26,9 +26,10 @@ from claimslicer.synthesis.conditioning import (
     to_network,
 )
 from claimslicer.synthesis.denoising import slice_denoiser
+from claimslicer.synthesis.endocardium import Endocardium
 from claimslicer.synthesis.matching import Border, match_texture
 from claimslicer.synthesis.model import GeneratorModel, load_generator
-from claimslicer.synthesis.normalisation import RemoteScale, remote_scale
+from claimslicer.synthesis.normalisation import remote_scale
 from claimslicer.synthesis.samplers import Jumps, SamplerName, check_sampling, network_evaluations, sample
 from claimslicer.synthesis.text import caption_condition
 from claimslicer.synthesis.texture import Texture, TextureWish
@@ -102,7 +103,8 @@ def synthesize_variants(
     that scar stays as it is, also where the mask covers it, unless ``repaint_existing``.
     ``texture`` is what :meth:`TextureBank.choose` takes; without ``match`` the network is told of it, but its
     grey levels stay as they are. ``halo_mm`` also paints the healthy wall so close to the scar, as real scars
-    blush into it; with 0, voxels outside the mask stay bit for bit.
+    blush into it, and what the blood pool's edge there holds of the wall (:class:`Endocardium`); with 0,
+    voxels outside the mask stay bit for bit.
     ``intensity`` (0–1, same shape) makes a border zone inside the mask: how much of the painted scar shows,
     the rest being the study's own grey level. ``sampler``, ``num_inference_steps`` and ``jumps`` are those of
     :func:`claimslicer.synthesis.samplers.sample`; ``guidance`` other than 1 strengthens texture and
@@ -124,9 +126,12 @@ def synthesize_variants(
     scale = remote_scale(study.image, labels, away_from=scar != ScarLabel.NONE)
     spacing = (study.geometry.spacing[1], study.geometry.spacing[0])
     halo = halo_mask(labels, scar, spacing, halo_mm)
-    blood = float(np.median(scale.forward(study.image[labels == Label.CAVITY])))
+    units = scale.forward(study.image)
+    blood = float(np.median(units[labels == Label.CAVITY]))
     textures = [generator.bank.choose(texture, blood, np.random.default_rng([seed, 0])) for seed in seeds]
-    canvas = _Canvas.of(study, labels, scar, halo, scale, generator.settings.divisor)
+    endocardium = Endocardium.of(units, labels, scar, blood, spacing, halo_mm)
+    grid = _painting_grid(study, labels, generator.settings.divisor)
+    canvas = _Canvas.of(endocardium.as_blood(units), labels, scar, halo, grid)
     painted = _paint(generator, canvas, blood, textures, text, sampling, seeds, events)
     settings = {
         "sampler": sampler,
@@ -145,12 +150,16 @@ def synthesize_variants(
     masks: dict[str, Any] = {"scar": scar} if intensity is None else {"scar": scar, "intensity": intensity}
     recipe = make_recipe("synthesize", study, settings, weights=generator.weights, **masks)
     border = Border.of(labels, scar, halo, spacing)
-    share = None if intensity is None else np.where(halo, 1.0, intensity)
+    inside = scar != ScarLabel.NONE
+    changing = inside | halo | endocardium.mask
+    share = None if intensity is None else np.where(inside, intensity, 1.0)
     results = []
     for seed, values, wanted in zip(seeds, painted, textures, strict=True):
         hidden = None if share is None else (canvas.units, share)
         matched = match_texture(values, scar, border, wanted, hidden) if match else values
-        image = _blend(study.image, scale.backward(matched), (scar != ScarLabel.NONE) | halo, share)
+        shown = matched if share is None else canvas.units + share * (matched - canvas.units)
+        filled = endocardium.as_scar(matched, shown, inside)
+        image = _blend(study.image, scale.backward(filled), changing, share)
         difference = image.astype(np.float32) - study.image.astype(np.float32)
         results.append(SynthesisResult(image, difference, recipe | {"seed": int(seed)}))
     events.progress("painting", 1.0, "done")
@@ -205,17 +214,15 @@ class _Canvas:
     @classmethod
     def of(
         cls,
-        study: Study,
+        units: np.ndarray,
         labels: np.ndarray,
         scar: np.ndarray,
         halo: np.ndarray,
-        scale: RemoteScale,
-        divisor: int,
+        grid: PatchGrid,
     ) -> _Canvas:
         used = np.flatnonzero((scar != ScarLabel.NONE).any((1, 2)))
         slices = slice(max(int(used[0]) - 1, 0), int(used[-1]) + 2)
-        units = scale.forward(study.image)
-        return cls(units, labels, scar, halo, slices, _painting_grid(study, labels, divisor))
+        return cls(units, labels, scar, halo, slices, grid)
 
 
 def _paint(

@@ -171,12 +171,20 @@ def test_the_whole_path(cli, case, tmp_path, phantom):
 
 @pytest.mark.usefixtures("shipped_weights")
 def test_demo(cli, tmp_path):
-    """Every result and the report are there."""
+    """Every result and the report are there, and what was asked is found about so large, nowhere else."""
     outcome = cli("demo", "--out", tmp_path / "demo", "--device", "cpu")
     assert outcome.code == 0, outcome
     written = files_under(tmp_path / "demo")
     assert {"report.html", "image_synthetic.nii.gz", "segmentation_synthetic.nii.gz"} <= set(written)
     assert str(tmp_path / "demo" / "report.html") in outcome.out
+    labels, asked, found = (
+        read_array(tmp_path / "demo" / f"{name}_synthetic.nii.gz")
+        for name in ("labels", "scar", "segmentation")
+    )
+    assert (labels == Label.CAVITY).any((1, 2)).all()
+    infarct = np.isin(found, (Label.INFARCT, Label.MVO))
+    assert np.count_nonzero(infarct) == pytest.approx(np.count_nonzero(asked), rel=0.25)
+    assert not infarct[~asked.any((1, 2))].any()
 
 
 def test_models_without_any(cli, tmp_path, monkeypatch):
@@ -314,15 +322,16 @@ def test_one_number_stands_for_both_of_the_jumps(paint):
 
 
 def test_a_halo_changes_the_wall_beside_the_mask_and_nothing_further_away(paint, healthy):
-    """Healthy wall within the asked mm, in plane; without a halo nothing outside the mask."""
+    """Healthy wall and the blood's edge within the asked mm, in plane; without a halo the mask alone."""
     study, scar = read_study(healthy), read_array(healthy.with_name("mask.nii.gz")) > 0
     spacing = (study.geometry.spacing[1], study.geometry.spacing[0])
     near = np.stack([distance_transform_edt(~part, spacing) <= 3 if part.any() else part for part in scar])
-    allowed = near & (study.labels == Label.MYOCARDIUM) & ~scar
+    wall = near & (study.labels == Label.MYOCARDIUM) & ~scar
+    allowed = wall | (near & (study.labels == Label.CAVITY))
     image, recipe = paint("--halo", 3)
     changed = (image != study.image) & ~scar
     assert (recipe["settings"]["halo_mm"], recipe["settings"]["guidance"]) == (3.0, 1.0)
-    assert changed[allowed].mean() > 0.5
+    assert changed[wall].mean() > 0.5
     assert not changed[~allowed].any()
     image, _recipe = paint("--halo", 0)
     assert not (image != study.image)[~scar].any()

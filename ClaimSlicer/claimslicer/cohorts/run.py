@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shutil
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 LOCK_FILE = ".lock"
 TABLE_FILE = "studies.csv"
+KERNELS_KEPT = 128
+"""How many compiled kernels oneDNN keeps in a worker. It makes one for each layer and shape; with its own
+limit of 1024, memory grows over hundreds of hearts of different sizes."""
 COLUMNS = ("name", "parent", "part", "number", "attempt", "segments", "asked_ml", "scar_ml", "seed")
 
 
@@ -162,6 +166,7 @@ def make_study(order: Order, job: Job) -> str | None:
 
     config = order.config
     if order.key not in _MAKERS:
+        os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", str(KERNELS_KEPT))
         torch.set_num_threads(config.threads)
         _MAKERS.clear()
         _MAKERS[order.key] = StudyMaker(config, order.quality)

@@ -3,12 +3,13 @@
 import dataclasses
 import io
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from claimslicer.errors import ModelError, SpecificationError, StudyError
+from claimslicer.errors import Cancelled, ModelError, SpecificationError, StudyError
 from claimslicer.events import SILENT, JsonEvents
 from claimslicer.models.registry import resolve
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
@@ -70,6 +71,46 @@ def test_a_resumed_run_ends_with_the_same_weights(trainer, config, cohort, cache
     whole, parts = run("whole", None), run("parts", 1, 3, None)
     for key, value in whole.state_dict().items():
         torch.testing.assert_close(parts.state_dict()[key], value, atol=0, rtol=0, msg=key)
+
+
+class Interrupted(SynthesisTrainer):
+    """Gets as many Ctrl-C in the middle of its third step as ``presses``."""
+
+    presses = 0
+
+    def loss(self, step: int, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
+        for _ in range(self.presses if step == 2 else 0):
+            signal.raise_signal(signal.SIGINT)
+        return super().loss(step, rng, noise)
+
+
+def test_ctrl_c_ends_the_step_and_loses_nothing(cohort, cache, tmp_path):
+    def run(folder: str, presses: int) -> torch.nn.Module:
+        settings = SynthesisConfig(
+            cache=cache, out=tmp_path / folder, steps=5, seed=1, **SMALL | {"checkpoint_every": 100}
+        )
+        trainer = Interrupted(settings, cohort)
+        trainer.presses = presses
+        return train(trainer, resume=True, events=SILENT)
+
+    whole = run("whole", 0)
+    with pytest.raises(Cancelled, match="Paused after 3 of 5 steps"):
+        run("parts", 1)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    for key, value in run("parts", 0).state_dict().items():
+        torch.testing.assert_close(whole.state_dict()[key], value, atol=0, rtol=0, msg=key)
+    with pytest.raises(KeyboardInterrupt):
+        run("hurried", 2)
+    assert not (tmp_path / "hurried" / "checkpoint.safetensors").exists()
+
+
+def test_ctrl_c_in_the_last_step_is_heeded_too(cohort, cache, tmp_path):
+    settings = SynthesisConfig(cache=cache, out=tmp_path / "run", steps=3, **SMALL)
+    trainer = Interrupted(settings, cohort)
+    trainer.presses = 1
+    with pytest.raises(Cancelled, match="Paused after 3 of 3 steps"):
+        train(trainer, resume=False, events=SILENT)
+    assert train(SynthesisTrainer(settings, cohort), resume=True, events=SILENT)
 
 
 def test_a_run_is_not_overwritten_nor_resumed_with_other_settings(cohort, cache, tmp_path):

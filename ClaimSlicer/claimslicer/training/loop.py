@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import copy
 import math
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
@@ -72,8 +76,9 @@ def train(
     """Train to ``config.steps`` and return the moving average of the weights.
 
     With ``resume`` the run goes on from its last checkpoint where there is one. ``stop_after_steps`` ends
-    this call early, after a checkpoint. A file ``stop`` in the run's folder asks for a pause: the loop saves
-    a checkpoint, says 'paused', takes the file away and raises Cancelled.
+    this call early, after a checkpoint. A file ``stop`` in the run's folder asks for a pause, and so does
+    Ctrl-C: the loop ends its step, saves a checkpoint, says 'paused', takes the file away and raises
+    Cancelled. A second Ctrl-C ends it at once.
     """
     config = trainer.config
     processes = launch(config)
@@ -85,18 +90,52 @@ def train(
         last = min(last, training.step + stop_after_steps)
     meter = _Meter(config, training.events)
     trainer.model.train()
-    while training.step < last:
-        if processes.any(processes.rank == 0 and (config.out / STOP_FILE).exists()):
+    with _ctrl_c() as interrupted:
+        while training.step < last:
+            asked = processes.rank == 0 and (config.out / STOP_FILE).exists()
+            if processes.any(asked or interrupted.is_set()):
+                training.pause()
+            loss = training.take_step()
+            step = training.step
+            meter.count(step, {"loss": loss, **getattr(trainer, "terms", {})}, at_end=step == last)
+            if step % config.checkpoint_every == 0 or step == last:
+                training.save()
+            if step % config.validate_every == 0 or step == config.steps:
+                training.look()
+                meter.restart()
+        if processes.any(interrupted.is_set()):
             training.pause()
-        loss = training.take_step()
-        step = training.step
-        meter.count(step, {"loss": loss, **getattr(trainer, "terms", {})}, at_end=step == last)
-        if step % config.checkpoint_every == 0 or step == last:
-            training.save()
-        if step % config.validate_every == 0 or step == config.steps:
-            training.look()
-            meter.restart()
     return training.average
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[threading.Event]:
+    """Yield what is set by the first Ctrl-C in the block, or SIGTERM where it means the same; later ones act.
+
+    Where a program handles these signals in its own way they are left to it.
+    """
+    asked = threading.Event()
+    numbers = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if threading.current_thread() is threading.main_thread()
+        and signal.getsignal(number) is signal.default_int_handler
+    ]
+
+    def act_again() -> None:
+        for number in numbers:
+            signal.signal(number, signal.default_int_handler)
+
+    def note(*_: object) -> None:
+        asked.set()
+        act_again()
+
+    for number in numbers:
+        signal.signal(number, note)
+    try:
+        yield asked
+    finally:
+        act_again()
 
 
 class _Training:

@@ -10,9 +10,11 @@ from claimslicer.events import SilentEvents
 from claimslicer.models.registry import list_models
 from claimslicer.training.execute import execute
 from claimslicer.training.history import STAGES, History
+from claimslicer.training.joint_report import _curves
+from claimslicer.training.joint_run import train_joint
 from claimslicer.training.needs import measure_needs
 from claimslicer.training.runs import Run, find_runs, prepare_run
-from joint_trial import TINY
+from joint_trial import TINY, tiny_config
 from training_cohort import write_cohort
 
 pytestmark = pytest.mark.usefixtures("tiny_segmenter")
@@ -127,3 +129,27 @@ def test_all_stages_are_measured_and_reckoned_up(cohort, tmp_path, monkeypatch):
     sick = write_cohort(tmp_path / "sick", {"A": True, "B": True, "C": True})
     needs = measure_needs("joint", "trial", sick, tmp_path, device="cpu", settings=tiny_yaml())
     assert any("All patients to train on have an infarct" in text for text in needs.cautions())
+
+
+def test_a_pause_asked_for_in_an_early_stage_is_obeyed(tmp_path):
+    config = tiny_config(tmp_path, pretrain_segmenter_steps=40)
+    config.out.mkdir()
+    (config.out / "stop").touch()
+    with pytest.raises(Cancelled, match="Paused after"):
+        train_joint(config, resume=False)
+    assert not list(config.out.rglob("stop"))
+    assert (config.out / "segmenter" / "checkpoint.safetensors").exists()
+    assert not (config.out / "generator").exists()
+
+
+def test_dice_and_the_generators_loss_have_an_axis_each():
+    history = History()
+    history.validation = {"dice_infarct": [(0, 0.6), (8, 0.7)], "loss": [(0, 0.4), (8, 0.3)]}
+    history.loss = [(1, 1.0), (8, 0.9)]
+    _, dice, loss = _curves(history).axes
+    assert [axes.get_ylabel() for axes in (dice, loss)] == ["Dice", "generator's loss"]
+    assert [axes.lines[0].get_label() for axes in (dice, loss)] == ["infarct: MI and MVO", "generator's loss"]
+    assert dice.get_xlim()[0] <= 0, "where it stood before the stage is seen"
+    del history.validation["dice_infarct"]
+    _, loss = _curves(history).axes
+    assert loss.get_ylabel() == "generator's loss"

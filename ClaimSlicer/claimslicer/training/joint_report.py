@@ -11,7 +11,7 @@ from claimslicer.events import Events
 from claimslicer.figures.curves import COLOURS
 from claimslicer.models.card import ModelKind
 from claimslicer.models.registry import Model
-from claimslicer.training.cache import Cohort
+from claimslicer.training.cache import CachedStudy, Cohort
 from claimslicer.training.history import STAGES, Curve, History, smoothed
 from claimslicer.training.joint_config import JointConfig
 from claimslicer.training.joint_stages import stages
@@ -66,7 +66,7 @@ def write_joint_report(
             "On the validation patients",
             columns,
             figures,
-            note=_validated(*studies[1][1:]),
+            note=_validated(parts["validation"]),
             decimals=4,
         ),
     ]
@@ -81,10 +81,12 @@ def write_joint_report(
     return [write_report(config.out / "report", report)]
 
 
-def _validated(patients: int, with_infarct: int) -> str:
-    """Say of how many patients the figures are."""
-    said = f"Means over the patients held back: {patients}, of whom {with_infarct} with an infarct."
-    return f"{said} So few tell little: a difference may be chance." if with_infarct < FEW else said
+def _validated(patients: Sequence[CachedStudy]) -> str:
+    """Say of how many patients the figures are, and of whom."""
+    with_infarct = sum(study.has_infarct for study in patients)
+    said = f"Means over the patients held back: {len(patients)}, of whom {with_infarct} with an infarct."
+    few = " So few tell little: a difference may be chance." if with_infarct < FEW else ""
+    return f"{said}{few} They are {', '.join(study.name for study in patients)}." if patients else said
 
 
 def _stage_section(name: str, folder: Path, before: Mapping[ModelKind, Mapping[str, float]]) -> Section:

@@ -15,7 +15,7 @@ from claimslicer.models.registry import resolve
 from claimslicer.models.states import compact_state
 from claimslicer.outputs import output_error
 from claimslicer.training.cache import Cohort, read_cache
-from claimslicer.training.checkpoints import read_fingerprint
+from claimslicer.training.checkpoints import steps_done
 from claimslicer.training.config import TrainingConfig
 from claimslicer.training.joint import JointTrainer
 from claimslicer.training.joint_config import JointConfig
@@ -64,6 +64,8 @@ def train_joint(config: JointConfig, *, resume: bool, events: Events = SILENT) -
     processes.any(False)  # the first process has written the models that all begin from
     if "joint" not in wanted:
         return [Path(segmenter), Path(generator)]
+    if done := _joint_results(config):
+        return done
     cohort = read_cache(config.cache)
     with _stage_events(processes, config, "joint", events) as told:
         weights, before = _train_together(config, cohort, segmenter, generator, resume, told)
@@ -79,9 +81,18 @@ def _finished(
     weights = config.out / f"{kind}.safetensors"
     if not weights.exists():
         return train_stage(config, resume=resume, events=events)
-    if read_fingerprint(config.out / CHECKPOINT_FILE) != config.fingerprint():
-        raise ModelError(f"'{config.out}' was trained with other settings; give those, or another folder.")
+    steps_done(config.out / CHECKPOINT_FILE, config)
     return weights
+
+
+def _joint_results(config: JointConfig) -> list[Path]:
+    """Return the weights and the page of a run that has ended, else nothing."""
+    stage = stages(config)["joint"]
+    results = [config.out / f"{kind}.safetensors" for kind in ("segmentation", "synthesis")]
+    results.append(config.out / "report" / "report.html")
+    if not all(path.exists() for path in [stage.out / CHECKPOINT_FILE, *results]):
+        return []
+    return results if steps_done(stage.out / CHECKPOINT_FILE, stage) == stage.steps else []
 
 
 def _train_together(

@@ -155,7 +155,7 @@ class _Training:
                 raise ModelError(
                     f"'{config.out}' already holds a run: resume it, or give another output folder."
                 )
-            self.step = load_checkpoint(self._path, config.fingerprint(), model, self.average, self.optimizer)
+            self.step = load_checkpoint(self._path, config, model, self.average, self.optimizer)
         self._loss = processes.set_up(_Loss(trainer))
         if config.tensorboard and processes.rank == 0:
             self.events = events = EventFanOut(events, BoardEvents(config.out / "tensorboard", self.step))
@@ -212,7 +212,7 @@ class _Training:
                 save_checkpoint(
                     self._path,
                     step=self.step,
-                    fingerprint=self._config.fingerprint(),
+                    config=self._config,
                     model=self._trainer.model,
                     average=self.average,
                     optimizer=self.optimizer,

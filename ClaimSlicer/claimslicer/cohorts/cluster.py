@@ -33,6 +33,7 @@ _QUIET = {
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
     "distributed.admin.system-monitor.interval": "10s",
+    "distributed.worker.profile.enabled": False,  # a worker keeps what it samples each second: memory grows
     "distributed.comm.timeouts.connect": f"{PATIENCE_SECONDS}s",
 }
 

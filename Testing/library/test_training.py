@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,15 @@ class Interrupted(SynthesisTrainer):
         return super().loss(step, rng, noise)
 
 
+@pytest.fixture
+def ctrl_c_acts() -> Iterator[None]:
+    """Have Ctrl-C as in a terminal: a shell lets programs in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_acts")
 def test_ctrl_c_ends_the_step_and_loses_nothing(cohort, cache, tmp_path):
     def run(folder: str, presses: int) -> torch.nn.Module:
         settings = SynthesisConfig(
@@ -104,6 +114,7 @@ def test_ctrl_c_ends_the_step_and_loses_nothing(cohort, cache, tmp_path):
     assert not (tmp_path / "hurried" / "checkpoint.safetensors").exists()
 
 
+@pytest.mark.usefixtures("ctrl_c_acts")
 def test_ctrl_c_in_the_last_step_is_heeded_too(cohort, cache, tmp_path):
     settings = SynthesisConfig(cache=cache, out=tmp_path / "run", steps=3, **SMALL)
     trainer = Interrupted(settings, cohort)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Iterator
 
 import numpy as np
 import psutil
@@ -20,6 +22,15 @@ from claim_trial import (
     wall_colours,
 )
 from PySide6 import QtCore
+
+
+@pytest.fixture
+def untraced() -> Iterator[None]:
+    """Leave out what measuring the coverage costs."""
+    tracer = sys.gettrace()
+    sys.settrace(None)
+    yield
+    sys.settrace(tracer)
 
 
 @pytest.fixture
@@ -49,8 +60,9 @@ def test_the_model_follows_a_drag(shown, phantom, wait_for, dialogs):
     assert "from the right ventricle's label" in shown.ui.findingsLabel.text
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_drag_is_followed_within_100_ms_and_never_blocks(shown, phantom):
-    """Latency from a point moved to the overlay changed; the event loop's longest turns meanwhile."""
+    """Latency from a point moved to the overlay changed; the longest turn of the event loop meanwhile."""
     frame = frame_in_scene(*phantom)
     image = shown.parameters.aha.GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap")
     latencies, turns = [], []
@@ -59,17 +71,17 @@ def test_a_drag_is_followed_within_100_ms_and_never_blocks(shown, phantom):
             changed, start = image.GetMTime(), time.perf_counter()
             begun = time.thread_time()
             move(drag.node, 0, turned(frame, degrees).anterior)
-            turns.append([time.thread_time() - begun])
+            turns.append(time.thread_time() - begun)
             while image.GetMTime() == changed:
                 assert time.perf_counter() - start < 10
                 begun = time.thread_time()
                 slicer.app.processEvents()
-                turns[-1].append(time.thread_time() - begun)
+                turns.append(time.thread_time() - begun)
             latencies.append(time.perf_counter() - start)
-    latency, turn = 1e3 * np.array(latencies), 1e3 * float(np.median([max(of_one) for of_one in turns]))
+    latency, turn = 1e3 * np.array(latencies), 1e3 * max(turns)
     print(f"latency {np.median(latency):.0f} ms, best {latency.min():.0f} ms; main thread {turn:.0f} ms")
     # Other programs take their share of the time that passes, so the best is what the code can answer for;
-    # a turn is measured by the processor time that it takes, now and then with garbage collection's.
+    # a turn is measured by the processor time that the main thread takes.
     assert latency.min() < 100
     assert turn < 50
 

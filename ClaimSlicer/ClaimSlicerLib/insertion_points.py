@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import slicer
-from claimslicer.anatomy.frame import LOW_CONFIDENCE
+from claimslicer.anatomy.landmarks import LOW_CONFIDENCE
 from slicer import vtkMRMLMarkupsFiducialNode, vtkMRMLMarkupsNode
 from slicer.i18n import tr as _
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from claimslicer.anatomy.frame import Insertions, LVFrame
+from claimslicer.anatomy.frame import LVFrame
+from claimslicer.anatomy.landmarks import Insertions
 from claimslicer.labels import Label
 from claimslicer.studies import Geometry
 

@@ -14,8 +14,8 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from claimslicer.anatomy.coordinates import fit_long_axis
-from claimslicer.anatomy.frame import Insertions
 from claimslicer.anatomy.insertions import septal_arc
+from claimslicer.anatomy.landmarks import Insertions
 from claimslicer.anatomy.stack import ShortAxisStack, make_stack
 from claimslicer.anatomy.template import ATLAS_CAVITY, Atlas, StandardView, make_template, read_atlas
 from claimslicer.labels import Label, myocardium_mask

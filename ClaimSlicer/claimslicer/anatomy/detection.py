@@ -16,7 +16,7 @@ from itertools import product
 import numpy as np
 from scipy import ndimage
 
-from claimslicer.anatomy.frame import Insertions
+from claimslicer.anatomy.landmarks import Insertions
 from claimslicer.anatomy.stack import ShortAxisStack, make_stack
 from claimslicer.errors import AnatomyError
 from claimslicer.studies.geometry import Geometry

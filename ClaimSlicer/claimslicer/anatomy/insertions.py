@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from claimslicer.anatomy.coordinates import LongAxis, fit_long_axis
-from claimslicer.anatomy.frame import AngleRule, Insertions
+from claimslicer.anatomy.landmarks import AngleRule, Insertions
 from claimslicer.anatomy.stack import ShortAxisStack, make_stack
 from claimslicer.errors import AnatomyError
 from claimslicer.labels import Label

@@ -114,7 +114,8 @@ def make_template(
         spacing=(spacing_mm,) * 3,
         origin=(float(across[0]), float(across[0]), float(along[0])),
     )
-    from claimslicer.anatomy.frame import Insertions, build_frame
+    from claimslicer.anatomy.frame import build_frame
+    from claimslicer.anatomy.landmarks import Insertions
 
     angle = np.radians([120.0, 240.0])
     anterior, inferior = (

@@ -112,7 +112,7 @@ class FrameOptions:
 
 def insertions_sentence(frame: LVFrame) -> str:
     """Say where the RV insertions come from, and when not to trust them."""
-    from claimslicer.anatomy.frame import LOW_CONFIDENCE
+    from claimslicer.anatomy.landmarks import LOW_CONFIDENCE
 
     points = frame.insertions
     where = {"given": "were given", "rv-label": "come from the RV label", "image": "were found in the image"}

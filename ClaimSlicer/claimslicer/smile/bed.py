@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from claimslicer.smile.fields import Draws, Stream, random_field
+from claimslicer.smile.texture import Texture
 from claimslicer.smile.wall import Wall
-
-if TYPE_CHECKING:
-    from claimslicer.smile.spec import ScarSpec
 
 FOCUS_GRAIN_MM = 60.0
 FOCUS_WANDER = 0.7
@@ -23,13 +20,16 @@ SHAPE_GRAIN_MM = 25.0
 class Bed:
     """What a pattern sees.
 
-    ``wall`` holds the N points of the chosen segments, at any depth, and ``border_mm`` (N,) their distances
-    to the nearest wall that was not chosen. ``fill`` is the share of what the bed can hold that is asked
-    for, by segment, and ``mean_fill`` that of all of it.
+    ``wall`` holds the N points of the chosen segments, at any depth; ``transmurality``, ``texture`` and
+    ``seed`` are the specification's. ``border_mm`` (N,) are the points' distances to the nearest wall that
+    was not chosen. ``fill`` is the share of what the bed can hold that is asked for, by segment, and
+    ``mean_fill`` that of all of it.
     """
 
     wall: Wall
-    spec: ScarSpec
+    transmurality: tuple[float, float]
+    texture: Texture
+    seed: int
     border_mm: np.ndarray
     fill: dict[int, float]
     mean_fill: float
@@ -37,7 +37,7 @@ class Bed:
     @cached_property
     def depth(self) -> np.ndarray:
         """Depth (N,) inside the transmural range: 0 at its inner face, 1 at its outer face."""
-        low, high = self.spec.transmurality
+        low, high = self.transmurality
         return (self.wall.depth - low) / (high - low)
 
     @cached_property
@@ -72,10 +72,10 @@ class Bed:
     @cached_property
     def grain(self) -> np.ndarray:
         """Field (N,) of the texture's grain; standard deviation 1."""
-        texture = self.spec.texture
+        texture = self.texture
         through_mm = texture.grain_mm / texture.anisotropy
         return random_field(self.wall, self.draws(Stream.GRAIN), texture.grain_mm, through_mm)
 
     def draws(self, *key: int) -> Draws:
         """Return the random numbers of the specification's seed for one use."""
-        return Draws(self.spec.seed, *key)
+        return Draws(self.seed, *key)

@@ -10,7 +10,8 @@ import numpy as np
 from claimslicer.anatomy.aha import SEGMENTS, neighbours
 from claimslicer.anatomy.frame import LVFrame
 from claimslicer.errors import SpecificationError
-from claimslicer.smile.spec import ScarSpec, Texture
+from claimslicer.smile.spec import ScarSpec
+from claimslicer.smile.texture import Texture
 
 SEGMENT_WEIGHTS: Mapping[int, float] = {
     **{1: 3.5, 2: 3.5, 3: 6.0, 4: 8.5, 5: 5.0, 6: 3.0},

@@ -174,7 +174,8 @@ def _bed(
         fill.update(dict.fromkeys(group, float(count / room)))
     inside, outside = wall.part(chosen), wall.part(~chosen)
     mean_fill = sum(wanted.values()) / candidates.sum()
-    return Bed(inside, spec, distance_mm(inside, outside), fill, float(mean_fill))
+    border_mm = distance_mm(inside, outside)
+    return Bed(inside, spec.transmurality, spec.texture, spec.seed, border_mm, fill, float(mean_fill))
 
 
 def _cut(wall: Wall, score: np.ndarray, wanted: dict[tuple[int, ...], int]) -> np.ndarray:

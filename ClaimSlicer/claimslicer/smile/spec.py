@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 from claimslicer.errors import SpecificationError
+from claimslicer.smile.checks import in_range, positive, set_checked
 from claimslicer.smile.patterns import PATTERNS
+from claimslicer.smile.texture import Texture
 from claimslicer.yaml_settings import load_yaml
 
 SEGMENT_NUMBERS = range(1, 18)
-
-
-@dataclass(frozen=True)
-class Texture:
-    """The grain of a scar.
-
-    ``grain_mm`` is the width of a grain along the wall, ``anisotropy`` how many times longer it is along the
-    wall than through it, and ``porosity`` (0–1) how far viable islands break the scar up: 0 is compact.
-    """
-
-    anisotropy: float = 2.0
-    porosity: float = 0.1
-    grain_mm: float = 8.0
-
-    def __post_init__(self) -> None:
-        _set(self, "anisotropy", _in_range("texture anisotropy", self.anisotropy, 0.1, 20.0))
-        _set(self, "porosity", _in_range("texture porosity", self.porosity, 0.0, 1.0))
-        _set(self, "grain_mm", _in_range("texture grain in mm", self.grain_mm, 1.0, 60.0))
 
 
 @dataclass(frozen=True)
@@ -62,35 +45,35 @@ class ScarSpec:
 
     def __post_init__(self) -> None:
         self._check_amount()
-        _set(self, "segments", _checked_segments(self.segments, self.percent))
-        _set(self, "transmurality", _checked_range(self.transmurality))
+        set_checked(self, "segments", _checked_segments(self.segments, self.percent))
+        set_checked(self, "transmurality", _checked_range(self.transmurality))
         if self.pattern not in PATTERNS:
             raise SpecificationError(
                 f"There is no scar pattern {self.pattern!r}: choose one of {', '.join(sorted(PATTERNS))}."
             )
         if not isinstance(self.texture, Texture):
             raise SpecificationError("The texture must hold anisotropy, porosity and grain_mm.")
-        _set(self, "border_zone_mm", _in_range("border zone in mm", self.border_zone_mm, 0.0, 50.0))
-        _set(self, "mvo_fraction", _in_range("MVO fraction", self.mvo_fraction, 0.0, 1.0))
+        set_checked(self, "border_zone_mm", in_range("border zone in mm", self.border_zone_mm, 0.0, 50.0))
+        set_checked(self, "mvo_fraction", in_range("MVO fraction", self.mvo_fraction, 0.0, 1.0))
         if isinstance(self.seed, bool) or not isinstance(self.seed, Integral) or self.seed < 0:
             raise SpecificationError(f"The seed must be a whole number from 0 up, not {self.seed!r}.")
-        _set(self, "seed", int(self.seed))
+        set_checked(self, "seed", int(self.seed))
 
     def _check_amount(self) -> None:
         if (self.volume_ml is None) == (self.percent is None):
             raise SpecificationError("Say how much scar is wanted by either a volume in ml or a percentage.")
         if self.volume_ml is not None:
-            _set(self, "volume_ml", _positive("scar volume in ml", self.volume_ml))
+            set_checked(self, "volume_ml", positive("scar volume in ml", self.volume_ml))
         elif isinstance(self.percent, Mapping):
             shares = {
-                _checked_segment(k): _positive(f"percentage of segment {k}", v, maximum=100.0)
+                _checked_segment(k): positive(f"percentage of segment {k}", v, maximum=100.0)
                 for k, v in self.percent.items()
             }
             if not shares:
                 raise SpecificationError("Percentages by segment must name at least one segment.")
-            _set(self, "percent", shares)
+            set_checked(self, "percent", shares)
         else:
-            _set(self, "percent", _positive("percentage", self.percent, maximum=100.0))
+            set_checked(self, "percent", positive("percentage", self.percent, maximum=100.0))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the specification in plain JSON/YAML types; what is None is left out."""
@@ -134,11 +117,6 @@ class ScarSpec:
         return cls.from_dict(values)
 
 
-def _set(settings: object, name: str, value: Any) -> None:
-    """Put a checked value, of Python's own type, into a frozen dataclass that is being made."""
-    object.__setattr__(settings, name, value)
-
-
 def _known_keys(name: str, values: Any, of_class: type) -> dict[str, Any]:
     if not isinstance(values, Mapping):
         raise SpecificationError(f"The {name} must be a mapping of names to values.")
@@ -147,23 +125,6 @@ def _known_keys(name: str, values: Any, of_class: type) -> dict[str, Any]:
     if unknown:
         raise SpecificationError(f"The {name} does not know {', '.join(unknown)}: use {', '.join(known)}.")
     return dict(values)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _in_range(name: str, value: Any, lowest: float, highest: float) -> float:
-    if not _is_number(value) or not lowest <= value <= highest:
-        raise SpecificationError(f"The {name} must be from {lowest:g} to {highest:g}, not {value!r}.")
-    return float(value)
-
-
-def _positive(name: str, value: Any, maximum: float = math.inf) -> float:
-    if not _is_number(value) or not 0 < value <= maximum:
-        limit = f" and at most {maximum:g}" if math.isfinite(maximum) else ""
-        raise SpecificationError(f"The {name} must be above 0{limit}, not {value!r}.")
-    return float(value)
 
 
 def _checked_segment(value: Any) -> int:
@@ -189,7 +150,7 @@ def _checked_segments(segments: Any, percent: float | Mapping[int, float] | None
 def _checked_range(transmurality: Any) -> tuple[float, float]:
     if not isinstance(transmurality, Sequence) or len(transmurality) != 2:
         raise SpecificationError("The transmural range must be two numbers from 0 to 1, such as 0 and 0.5.")
-    low, high = (_in_range("transmural range", value, 0.0, 1.0) for value in transmurality)
+    low, high = (in_range("transmural range", value, 0.0, 1.0) for value in transmurality)
     if high <= low:
         raise SpecificationError(f"The transmural range must rise, not run from {low:g} to {high:g}.")
     return low, high

@@ -15,7 +15,8 @@ from typing import Any
 from claimslicer.anatomy.aha import LEVELS, Level
 from claimslicer.errors import SpecificationError
 from claimslicer.smile.places import LEVEL_WORDS, WALL_WORDS, describe_place, join, segments_of
-from claimslicer.smile.spec import ScarSpec, Texture
+from claimslicer.smile.spec import ScarSpec
+from claimslicer.smile.texture import Texture
 
 EXAMPLE = "subendocardial inferolateral infarct, mid to apical, 7.4 ml"
 

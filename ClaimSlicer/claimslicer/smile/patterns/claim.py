@@ -34,7 +34,7 @@ def _blob(bed: Bed, segment: int, fill: float) -> np.ndarray:
     """
     from scipy import ndimage
 
-    texture = bed.spec.texture
+    texture = bed.texture
     draws = bed.draws(Stream.BLOB, segment)
     side = KERNELS[draws.integer(0, len(KERNELS) - 1)]
     inside = bed.wall.segment == segment

@@ -17,5 +17,5 @@ def ischaemic(bed: Bed) -> np.ndarray:
     about as deep in proportion to their width.
     """
     steepness = WAVEFRONT * np.sqrt(bed.mean_fill)
-    rough = IRREGULARITY * bed.irregularity + POROSITY * bed.spec.texture.porosity * bed.grain
+    rough = IRREGULARITY * bed.irregularity + POROSITY * bed.texture.porosity * bed.grain
     return bed.centrality + rough - steepness * bed.depth

@@ -11,5 +11,5 @@ POROSITY = 0.30
 
 def mid_wall(bed: Bed) -> np.ndarray:
     """Score (N,): high half-way through the transmural range, and near the bed's centre."""
-    rough = IRREGULARITY * bed.irregularity + POROSITY * bed.spec.texture.porosity * bed.grain
+    rough = IRREGULARITY * bed.irregularity + POROSITY * bed.texture.porosity * bed.grain
     return bed.centrality + rough - STRIPE * np.abs(2.0 * bed.depth - 1.0)

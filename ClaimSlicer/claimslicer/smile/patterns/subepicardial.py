@@ -11,5 +11,5 @@ POROSITY = 0.30
 
 def subepicardial(bed: Bed) -> np.ndarray:
     """Score (N,): high at the outer face of the transmural range, and near the bed's centre."""
-    rough = IRREGULARITY * bed.irregularity + POROSITY * bed.spec.texture.porosity * bed.grain
+    rough = IRREGULARITY * bed.irregularity + POROSITY * bed.texture.porosity * bed.grain
     return bed.centrality + rough - DEPTH * (1.0 - bed.depth)

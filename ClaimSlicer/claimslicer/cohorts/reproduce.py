@@ -19,7 +19,7 @@ from claimslicer.labels import ScarLabel, infarct_mask, scar_of_labels
 from claimslicer.smile import ScarSpec, generate_scar
 from claimslicer.studies import Encoding, Geometry, Study, write_volume
 from claimslicer.studies.provenance import package_versions, sha256_of_array
-from claimslicer.studies.readers.volume import read_volume
+from claimslicer.studies.readers.file import read_volume
 from claimslicer.studies.synthetic import sidecar_path, split_suffix
 
 if TYPE_CHECKING:

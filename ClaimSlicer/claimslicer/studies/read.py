@@ -12,7 +12,7 @@ from claimslicer.labels import ScarLabel
 from claimslicer.studies.conventions import to_internal
 from claimslicer.studies.geometry import Geometry
 from claimslicer.studies.readers import acdc, emidec, layout, myops
-from claimslicer.studies.readers.volume import read_volume
+from claimslicer.studies.readers.file import read_volume
 from claimslicer.studies.study import Study
 from claimslicer.studies.synthetic import split_suffix
 

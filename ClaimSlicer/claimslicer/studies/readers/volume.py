@@ -1,4 +1,4 @@
-"""One 3-D volume out of one file, whatever its format."""
+"""What any reader gives of one file, a 3-D volume, and the checks that hold for all formats."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 from claimslicer.errors import StudyError
 from claimslicer.studies.geometry import Geometry
 from claimslicer.studies.study import Encoding
-from claimslicer.studies.synthetic import VOLUME_SUFFIXES, is_marked_beside, split_suffix
 
 
 @dataclass(frozen=True)
@@ -23,24 +22,6 @@ class Volume:
     encoding: Encoding | None = None
     synthetic: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
-
-
-def read_volume(path: Path) -> Volume:
-    """Read a NIfTI, NRRD or MetaImage file; StudyError where it is no 3-D volume of finite numbers."""
-    from claimslicer.studies.readers import itk, nifti
-
-    suffix = split_suffix(path)[1].lower()
-    if not path.exists():
-        raise StudyError(f"There is no file {path}; check its name.")
-    if not path.is_file():
-        raise StudyError(f"{path} is not a file; give one of the types {', '.join(VOLUME_SUFFIXES)}.")
-    if not suffix:
-        raise StudyError(f"{path} has no suffix that I can read; give one of {', '.join(VOLUME_SUFFIXES)}.")
-    volume = nifti.read(path) if suffix in (".nii", ".nii.gz") else itk.read(path)
-    check_image(volume.image, path)
-    if is_marked_beside(path):
-        volume = Volume(volume.image, volume.geometry, volume.encoding, True, volume.metadata)
-    return volume
 
 
 def check_image(image: np.ndarray, path: Path) -> None:

@@ -12,7 +12,7 @@ from claimslicer.quantification import quantify
 from claimslicer.review import find_studies
 from claimslicer.studies import Study, make_recipe, read_labels, read_study, write_volume
 from claimslicer.studies.provenance import sha256_of_array
-from claimslicer.studies.readers.volume import read_volume
+from claimslicer.studies.readers.file import read_volume
 from claimslicer.worker.context import Context
 from claimslicer.worker.messages import study_from, study_values
 

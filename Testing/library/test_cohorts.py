@@ -15,10 +15,10 @@ from claimslicer.cohorts.plan import find_parents
 from claimslicer.cohorts.run import UNFINISHED, make_cohort, make_study
 from claimslicer.cohorts.write import write_case
 from claimslicer.errors import ModelError, OutputError, SpecificationError, StudyError
-from claimslicer.evaluation.quality import QualityFilter
 from claimslicer.events import SILENT
 from claimslicer.labels import Label, infarct_mask, myocardium_mask
 from claimslicer.models.registry import resolve
+from claimslicer.quantification.quality import QualityFilter
 from claimslicer.smile.resample import Histogram, ScarTarget
 from claimslicer.studies import read_study, write_volume
 from claimslicer.training.cache import case_folders, read_cache

@@ -16,8 +16,8 @@ from claimslicer.evaluation.novelty import (
     with_symmetries,
 )
 from claimslicer.evaluation.placement import place_of, survival
-from claimslicer.evaluation.quality import QualityFilter, VolumeBias, leave_one_out_corrected
 from claimslicer.labels import Label, infarct_mask
+from claimslicer.quantification.quality import QualityFilter, VolumeBias, leave_one_out_corrected
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 from claimslicer.synthesis.texture import edge_step
 from hypothesis import given, settings

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 import torch
 from claimslicer.errors import ModelError, OutputError, StudyError
-from claimslicer.evaluation.quality import QualityFilter
 from claimslicer.events import SILENT, JsonEvents
 from claimslicer.labels import infarct_mask
 from claimslicer.models.registry import resolve, save_model
+from claimslicer.quantification.quality import QualityFilter
 from claimslicer.segmentation.losses import SoftDice
 from claimslicer.segmentation.preprocessing import cut, heart_grid
 from claimslicer.training import checkpoints, joint_run, segmentation

@@ -15,7 +15,7 @@ from claimslicer.events import Events
 from claimslicer.outputs import write_text
 
 if TYPE_CHECKING:
-    from claimslicer.evaluation.quality import QualityFilter
+    from claimslicer.quantification.quality import QualityFilter
 
 SETTINGS_FILE = "cohort.json"
 
@@ -96,7 +96,7 @@ def _quality(config: CohortConfig, events: Events) -> QualityFilter | None:
         return None
     if asked.threshold is not None:
         return _filter_of(float(asked.threshold))
-    from claimslicer.evaluation.quality import QualityFilter
+    from claimslicer.quantification.quality import QualityFilter
 
     folders = list(validation_folders(config.sources))
     dice = []
@@ -109,6 +109,6 @@ def _quality(config: CohortConfig, events: Events) -> QualityFilter | None:
 
 
 def _filter_of(threshold: float | None) -> QualityFilter | None:
-    from claimslicer.evaluation.quality import QualityFilter
+    from claimslicer.quantification.quality import QualityFilter
 
     return None if threshold is None else QualityFilter(threshold)

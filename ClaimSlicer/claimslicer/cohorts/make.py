@@ -20,7 +20,7 @@ from claimslicer.smile.resample import ScarTarget, scar_weights
 from claimslicer.studies import Study, read_study
 
 if TYPE_CHECKING:
-    from claimslicer.evaluation.quality import QualityFilter
+    from claimslicer.quantification.quality import QualityFilter
 
 POOL = 256
 """How many specifications are drawn for a heart, to take some of them by weight."""

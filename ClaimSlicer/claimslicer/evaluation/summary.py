@@ -22,10 +22,10 @@ from claimslicer.evaluation.cohort import (
 from claimslicer.evaluation.config import KINDS
 from claimslicer.evaluation.measures import YARDSTICKS
 from claimslicer.evaluation.novelty import seed_diversity
-from claimslicer.evaluation.quality import QualityFilter, VolumeBias, leave_one_out_corrected
 from claimslicer.evaluation.record import ScarRecord
 from claimslicer.outputs import without_nan
 from claimslicer.quantification import concordance, mean_of_known
+from claimslicer.quantification.quality import QualityFilter, VolumeBias, leave_one_out_corrected
 
 BANDED = ("cnr", "edge")
 """Yardsticks on which a study should lie between the real patients' quartiles."""

@@ -22,11 +22,11 @@ import torch
 from torch import nn
 
 from claimslicer.errors import StudyError
-from claimslicer.evaluation.quality import QualityFilter
 from claimslicer.events import SILENT, Events
 from claimslicer.labels import infarct_mask
 from claimslicer.models.registry import resolve
 from claimslicer.quantification.compare import dice
+from claimslicer.quantification.quality import QualityFilter
 from claimslicer.segmentation.losses import segmentation_loss
 from claimslicer.segmentation.model import independent_labellers, judged_by
 from claimslicer.synthesis.model import GeneratorModel

@@ -1,7 +1,4 @@
-"""What a segmenter's verdict on a synthetic scar is worth, calibrated on real scars.
-
-It needs nothing else of this program, so that training and cohorts may use it.
-"""
+"""What a segmenter's verdict on a synthetic scar is worth, calibrated on real scars."""
 
 from __future__ import annotations
 

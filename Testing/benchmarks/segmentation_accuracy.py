@@ -29,7 +29,7 @@ from claimslicer.outputs import write_text
 from claimslicer.quantification import bland_altman, bootstrap_interval, compare, concordance
 from claimslicer.segmentation import segment
 from claimslicer.studies import read_study
-from claimslicer.training.splits import EMIDEC_TEST, EMIDEC_VALIDATION
+from claimslicer.training.data.splits import EMIDEC_TEST, EMIDEC_VALIDATION
 
 REGIONS = ("cavity", "myocardium", "infarct", "mi", "mvo")
 

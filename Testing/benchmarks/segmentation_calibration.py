@@ -32,7 +32,7 @@ from claimslicer.segmentation.nnunet.model import find_nnunet
 from claimslicer.segmentation.predict import predict
 from claimslicer.studies import Study, read_study
 from claimslicer.training.calibrate import Voxels, fit_on_patients
-from claimslicer.training.splits import EMIDEC_VALIDATION
+from claimslicer.training.data.splits import EMIDEC_VALIDATION
 
 NAMES = (*CURVES, "classwise")
 Results = dict[str, dict[str, Calibration]]

@@ -32,7 +32,7 @@ from claimslicer.studies.phantom import make_phantom, phantom_cohort
 from claimslicer.synthesis import synthesize_variants
 from claimslicer.synthesis.normalisation import remote_scale
 from claimslicer.synthesis.samplers import Jumps, SamplerName, network_evaluations
-from claimslicer.training.splits import EMIDEC_VALIDATION
+from claimslicer.training.data.splits import EMIDEC_VALIDATION
 
 YARDSTICKS = {LEVELS: "grey levels", "cnr": "CNR", "edge": "edge", "texture_mm": "grain (mm)"}
 ODE_SAMPLERS: tuple[SamplerName, ...] = ("ddim", "dpm", "flow")

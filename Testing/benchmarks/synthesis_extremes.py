@@ -30,7 +30,7 @@ from claimslicer.smile import ScarSpec, generate_scar
 from claimslicer.studies import Study, read_study
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 from claimslicer.synthesis import synthesize
-from claimslicer.training.splits import EMIDEC_VALIDATION
+from claimslicer.training.data.splits import EMIDEC_VALIDATION
 
 
 @dataclass(frozen=True)

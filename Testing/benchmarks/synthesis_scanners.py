@@ -26,7 +26,7 @@ from claimslicer.studies.geometry import Geometry
 from claimslicer.studies.phantom import make_phantom, phantom_cohort
 from claimslicer.studies.study import FIRST_SLICE
 from claimslicer.synthesis import synthesize
-from claimslicer.training.splits import EMIDEC_VALIDATION
+from claimslicer.training.data.splits import EMIDEC_VALIDATION
 
 SHOWN = ("cnr", "spread", "edge", "texture_mm", "slice_mean")
 

@@ -9,7 +9,7 @@ import yaml
 from claimslicer.segmentation.network import SegmenterSettings, UNetSettings
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 from claimslicer.training import segmentation
-from claimslicer.training.cache import CachedStudy, Cohort, write_cache
+from claimslicer.training.data.cache import CachedStudy, Cohort, write_cache
 from claimslicer.training.joint_config import JointConfig
 
 SEGMENTER = SegmenterSettings(

@@ -7,7 +7,7 @@ import pytest
 from claimslicer.models.registry import resolve
 from claimslicer.studies import write_volume
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
-from claimslicer.training.cache import read_cache
+from claimslicer.training.data.cache import read_cache
 
 CASES = {
     "Case_P001": PhantomScar(),

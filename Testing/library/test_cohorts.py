@@ -21,7 +21,7 @@ from claimslicer.models.registry import resolve
 from claimslicer.quantification.quality import QualityFilter
 from claimslicer.smile.resample import Histogram, ScarTarget
 from claimslicer.studies import read_study, write_volume
-from claimslicer.training.cache import case_folders, read_cache
+from claimslicer.training.data.cache import case_folders, read_cache
 from cohort_trial import jobs_of, write_source
 
 

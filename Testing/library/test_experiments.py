@@ -16,7 +16,7 @@ from claimslicer.experiments.run import run_experiment
 from claimslicer.experiments.scores import SCORES_FILE, ScoreBook
 from claimslicer.models.registry import Model
 from claimslicer.training import joint_run, segmentation, synthesis
-from claimslicer.training.cache import read_cache
+from claimslicer.training.data.cache import read_cache
 from experiment_trial import SETTINGS, write_data
 
 pytestmark = pytest.mark.usefixtures("tiny_segmenter")

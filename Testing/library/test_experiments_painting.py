@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from claimslicer.events import SILENT
 from claimslicer.labels import scar_of_labels
-from claimslicer.training.augment import synthetic_children
-from claimslicer.training.cache import Cohort
-from claimslicer.training.online import OnlinePainter
+from claimslicer.training.data.augment import synthetic_children
+from claimslicer.training.data.cache import Cohort
+from claimslicer.training.data.online import OnlinePainter
 from joint_trial import cached
 
 

@@ -9,7 +9,7 @@ from claimslicer.experiments.config import ExperimentConfig
 from claimslicer.experiments.patients import find_subjects
 from claimslicer.experiments.run import run_experiment
 from claimslicer.experiments.train import mixture
-from claimslicer.training.splits import EMIDEC_TEST
+from claimslicer.training.data.splits import EMIDEC_TEST
 from experiment_trial import SETTINGS, write_data
 from training_cohort import write_cohort
 

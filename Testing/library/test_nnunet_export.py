@@ -11,7 +11,7 @@ from claimslicer.errors import OutputError, SpecificationError, StudyError
 from claimslicer.labels import Label
 from claimslicer.studies import make_recipe, read_study, write_volume
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
-from claimslicer.training.cache import CachedStudy, write_cache
+from claimslicer.training.data.cache import CachedStudy, write_cache
 from claimslicer.training.nnunet.dataset import DatasetSettings, export_dataset
 from claimslicer.training.nnunet.folds import Case, make_folds
 from cli_runner import files_under, run_apart

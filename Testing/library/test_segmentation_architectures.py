@@ -18,8 +18,8 @@ from claimslicer.segmentation.network import (
     UNetSettings,
     build_unet,
 )
-from claimslicer.training.cache import read_cache, read_case_folders, write_cache
 from claimslicer.training.config import SegmentationConfig
+from claimslicer.training.data.cache import read_cache, read_case_folders, write_cache
 from claimslicer.training.segmentation import SegmentationTrainer
 from training_cohort import write_cohort
 

@@ -25,7 +25,7 @@ from claimslicer.quantification.quality import QualityFilter
 from claimslicer.segmentation.losses import SoftDice
 from claimslicer.segmentation.preprocessing import cut, heart_grid
 from claimslicer.training import checkpoints, joint_run, segmentation
-from claimslicer.training.cache import Cohort, write_cache
+from claimslicer.training.data.cache import Cohort, write_cache
 from claimslicer.training.ensemble import combine_segmenters
 from claimslicer.training.feedback import judging
 from claimslicer.training.history import STAGES

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from claimslicer.errors import StudyError
-from claimslicer.training.cache import case_folders, read_case_folders, write_cache
+from claimslicer.training.data.cache import case_folders, read_case_folders, write_cache
+from claimslicer.training.data.splits import EMIDEC_VALIDATION, split_by_patient
 from claimslicer.training.needs import Needs, measure_needs, size_text, span_text
-from claimslicer.training.splits import EMIDEC_VALIDATION, split_by_patient
 from claimslicer.worker.context import Context
 from claimslicer.worker.tasks import find_task
 from cli_runner import run_here

@@ -176,8 +176,8 @@ def cache(
     """Read a cohort once and keep it in one file, as training wants it."""
     with reporting("train cache", events) as report:
         from claimslicer.outputs import check_output
-        from claimslicer.training.augment import synthetic_children
-        from claimslicer.training.cache import Cohort, read_case_folders, write_cache
+        from claimslicer.training.data.augment import synthetic_children
+        from claimslicer.training.data.cache import Cohort, read_case_folders, write_cache
 
         check_output(out)
         cohort = Cohort(tuple(read_case_folders(cases, report.events, phases=phases)))
@@ -199,7 +199,7 @@ def captions(
     with reporting("train captions", events) as report:
         from claimslicer.outputs import check_output
         from claimslicer.synthesis.text import embed_captions, load_text_encoder, write_captions
-        from claimslicer.training.captions import cohort_captions
+        from claimslicer.training.data.captions import cohort_captions
 
         check_output(out)
         encoder = load_text_encoder(text_encoder)

@@ -13,8 +13,8 @@ from claimslicer.errors import SpecificationError, StudyError
 from claimslicer.labels import infarct_mask
 from claimslicer.studies import read_study
 from claimslicer.studies.read import find_case
-from claimslicer.training.cache import case_folders
-from claimslicer.training.splits import Part
+from claimslicer.training.data.cache import case_folders
+from claimslicer.training.data.splits import Part
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from claimslicer.cohorts.write import UNFINISHED, write_case
 from claimslicer.errors import ClaimError, ModelError, SpecificationError, StudyError
 from claimslicer.events import SILENT, Events
 from claimslicer.outputs import folder_for, write_text
-from claimslicer.training.cache import RECIPE_FILE
+from claimslicer.training.data.cache import RECIPE_FILE
 from claimslicer.training.lock import held
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from claimslicer.studies.provenance import to_json
 from claimslicer.studies.study import FIRST_SLICE
 from claimslicer.studies.synthetic import HEADER_TEXT
 from claimslicer.studies.write import MADE_WITH, write_volume
-from claimslicer.training.cache import RECIPE_FILE
+from claimslicer.training.data.cache import RECIPE_FILE
 
 UNFINISHED = ".unfinished"
 """Folder beside the cases where they are written; a cohort that begins empties it."""

@@ -9,7 +9,7 @@ from typing import Any, Self, get_args
 
 from claimslicer.errors import SpecificationError, StudyError
 from claimslicer.studies.read import list_cases
-from claimslicer.training.splits import Part, split_by_patient
+from claimslicer.training.data.splits import Part, split_by_patient
 from claimslicer.yaml_settings import check_known, read_yaml_settings
 
 KINDS = ("repainted", "authored", "constant", "noise", "copy")

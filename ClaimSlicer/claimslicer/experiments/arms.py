@@ -23,7 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from claimslicer.errors import SpecificationError
-from claimslicer.training.masks import MASKS
+from claimslicer.training.data.masks import MASKS
 
 VARIANTS = {"P'": 1, "N'": 2, "N''": 5}
 """Synthetic studies of each heart, by set."""

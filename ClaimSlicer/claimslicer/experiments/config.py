@@ -11,8 +11,8 @@ from typing import Any
 from claimslicer.errors import SpecificationError
 from claimslicer.experiments.arms import TABLE_2, Arm
 from claimslicer.studies.provenance import to_json
-from claimslicer.training.augment import PAINTING
 from claimslicer.training.config import named_or_path
+from claimslicer.training.data.augment import PAINTING
 from claimslicer.training.joint_config import JointConfig
 from claimslicer.yaml_settings import check_known, read_yaml_settings
 

@@ -16,7 +16,7 @@ from claimslicer.labels import infarct_mask
 from claimslicer.studies import Study, read_study
 from claimslicer.studies.provenance import sha256_of_array
 from claimslicer.studies.read import list_cases
-from claimslicer.training.splits import EMIDEC_TEST, split_by_patient
+from claimslicer.training.data.splits import EMIDEC_TEST, split_by_patient
 
 HELD_BACK = "held back"
 """The name of the test set that the data's own patients make."""

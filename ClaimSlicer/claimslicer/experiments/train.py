@@ -1,7 +1,7 @@
 """What a fold's segmenters are made from, each piece once: studies, generator, painted sets, trainings.
 
 Everything lies in the fold's own folder and comes from the fold's training patients alone. Trainings read
-caches only (:mod:`claimslicer.training.cache`), so they need torch, MONAI and NumPy.
+caches only (:mod:`claimslicer.training.data.cache`), so they need torch, MONAI and NumPy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from claimslicer.experiments.jobs import fingerprint, finish, finished
 from claimslicer.experiments.patients import Fold, Patient
 from claimslicer.models.registry import resolve
 from claimslicer.outputs import make_folder
-from claimslicer.training.cache import CachedStudy, Cohort, read_cache, write_cache
+from claimslicer.training.data.cache import CachedStudy, Cohort, read_cache, write_cache
 
 PAINTING_SEED = 0
 
@@ -98,7 +98,7 @@ class FoldTraining:
         }
         note = finished(file, made_with)
         if note is None:
-            from claimslicer.training.augment import synthetic_children
+            from claimslicer.training.data.augment import synthetic_children
 
             names, skipped = {patient.name for patient in parents}, _Skipped(self._events)
             hearts = [study for study in read_cache(self._cohort()).studies if study.name in names]

@@ -117,7 +117,7 @@ def _held_back(card: ModelCard) -> Sequence[str]:
 def _read(data: Path, names: Sequence[str]) -> Iterator[tuple[Study, Phase | None]]:
     """Yield those of the named studies that ``data`` holds, without synthetic ones, and their phases."""
     from claimslicer.studies import read_study
-    from claimslicer.training.cache import read_cache
+    from claimslicer.training.data.cache import read_cache
 
     if data.suffix == ".npz":
         for cached in read_cache(data).studies:

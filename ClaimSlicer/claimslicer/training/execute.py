@@ -14,7 +14,7 @@ from claimslicer.errors import Cancelled, ClaimError, SpecificationError
 from claimslicer.events import SILENT, EventFanOut, Events, JsonEvents
 from claimslicer.outputs import output_error
 from claimslicer.training import lock
-from claimslicer.training.cache import read_case_folders, write_cache
+from claimslicer.training.data.cache import read_case_folders, write_cache
 from claimslicer.training.kinds import trainable
 from claimslicer.training.runs import Run
 

@@ -34,7 +34,7 @@ from claimslicer.segmentation.preprocessing import (
 )
 from claimslicer.synthesis.conditioning import SCAR_CENTRE, SCAR_WIDTH
 from claimslicer.synthesis.normalisation import RemoteScale, remote_scale
-from claimslicer.training.cache import CachedStudy
+from claimslicer.training.data.cache import CachedStudy
 
 CLASSES = 5
 

@@ -20,7 +20,7 @@ from claimslicer.training.config import (
     check_rate,
     named_or_path,
 )
-from claimslicer.training.masks import MASKS
+from claimslicer.training.data.masks import MASKS
 from claimslicer.yaml_settings import check_known
 
 _OF_ALL_STAGES = (
@@ -69,7 +69,7 @@ class JointConfig(TrainingConfig):
     normals: bool = True
     """Whether the third stage's segmenter also sees the real hearts without infarct as they are."""
     masks: str = "ours"
-    """How scars are drawn without a ``target``: see :mod:`claimslicer.training.masks`."""
+    """How scars are drawn without a ``target``: see :mod:`claimslicer.training.data.masks`."""
     target: dict[str, Any] = field(default_factory=dict)
     """The distribution that the drawn scars shall have: see ``claimslicer.smile.resample``."""
     texture: str | float = ""

@@ -11,7 +11,7 @@ from claimslicer.events import Events
 from claimslicer.figures.curves import COLOURS
 from claimslicer.models.card import ModelKind
 from claimslicer.models.registry import Model
-from claimslicer.training.cache import CachedStudy, Cohort
+from claimslicer.training.data.cache import CachedStudy, Cohort
 from claimslicer.training.history import STAGES, Curve, History, smoothed
 from claimslicer.training.joint_config import JointConfig
 from claimslicer.training.joint_stages import stages

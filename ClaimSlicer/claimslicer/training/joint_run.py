@@ -14,9 +14,9 @@ from claimslicer.models.card import ModelKind
 from claimslicer.models.registry import resolve
 from claimslicer.models.states import compact_state
 from claimslicer.outputs import output_error
-from claimslicer.training.cache import Cohort, read_cache
 from claimslicer.training.checkpoints import steps_done
 from claimslicer.training.config import TrainingConfig
+from claimslicer.training.data.cache import Cohort, read_cache
 from claimslicer.training.joint import JointTrainer
 from claimslicer.training.joint_config import JointConfig
 from claimslicer.training.joint_report import write_joint_report

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Iterator
 
 from claimslicer.models.states import compact_state
-from claimslicer.training.cache import Cohort
 from claimslicer.training.config import TrainingConfig
+from claimslicer.training.data.cache import Cohort
 from claimslicer.training.joint import JointTrainer
 from claimslicer.training.joint_config import JointConfig
 from claimslicer.training.loop import Trainer

@@ -15,8 +15,8 @@ from claimslicer.events import Events
 from claimslicer.models.card import ModelKind
 
 if TYPE_CHECKING:
-    from claimslicer.training.cache import Cohort
     from claimslicer.training.config import TrainingConfig
+    from claimslicer.training.data.cache import Cohort
     from claimslicer.training.loop import Trainer
 
 PRESET_FOLDER = Path(__file__).parent / "presets"

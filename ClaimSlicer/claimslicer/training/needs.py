@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from claimslicer.events import SILENT, Events
-from claimslicer.training.cache import CachedStudy, Cohort, case_folders, read_cache, read_case_folders
+from claimslicer.training.data.cache import CachedStudy, Cohort, case_folders, read_cache, read_case_folders
 from claimslicer.training.kinds import preset_text, trainable
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import torch
 from claimslicer import __version__
 from claimslicer.models.card import ModelKind
 from claimslicer.models.registry import resolve, save_model
-from claimslicer.training.cache import Cohort
 from claimslicer.training.config import TrainingConfig
+from claimslicer.training.data.cache import Cohort
 from claimslicer.training.processes import launch
 
 Config = TypeVar("Config", bound=TrainingConfig)

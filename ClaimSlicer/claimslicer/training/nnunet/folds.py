@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from claimslicer.errors import StudyError
-from claimslicer.training.splits import Part
+from claimslicer.training.data.splits import Part
 
 
 @dataclass(frozen=True)

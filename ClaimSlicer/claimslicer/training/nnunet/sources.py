@@ -14,8 +14,8 @@ from claimslicer.studies import Geometry, Study, read_study
 from claimslicer.studies.provenance import sha256_of_array
 from claimslicer.studies.readers.layout import LABEL_ENDINGS, volumes_in
 from claimslicer.studies.synthetic import sidecar_path, split_suffix
-from claimslicer.training.cache import CachedStudy, case_folders, read_cache
-from claimslicer.training.splits import Part, emidec_part
+from claimslicer.training.data.cache import CachedStudy, case_folders, read_cache
+from claimslicer.training.data.splits import Part, emidec_part
 
 CHILD = "-synthetic-"
 """What stands between patient and number in the name of a cache's synthetic child."""

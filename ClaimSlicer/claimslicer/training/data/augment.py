@@ -15,8 +15,8 @@ from claimslicer.labels import labels_with_scar, scar_of_labels
 from claimslicer.studies import Geometry, Study
 from claimslicer.synthesis import synthesize
 from claimslicer.synthesis.settings import HALO_MM
-from claimslicer.training.cache import CachedStudy, Cohort
-from claimslicer.training.masks import draw_scar
+from claimslicer.training.data.cache import CachedStudy, Cohort
+from claimslicer.training.data.masks import draw_scar
 
 PAINTING = {"halo_mm": HALO_MM, "texture": "any"}
 """Options of synthetic children unless others are given: they have soft edges and differ as patients do."""
@@ -39,7 +39,7 @@ def synthetic_children(
 
     ``variants`` is how many of each, or their numbers: a child depends on ``seed``, its parent's place among
     the parents and its number alone. A heart without infarct gets a scar drawn by ``masks`` (see
-    :mod:`claimslicer.training.masks`); one with infarct has its own painted anew in another texture or, not
+    :mod:`claimslicer.training.data.masks`); one with infarct has its own painted anew in another texture or, not
     to ``repaint``, another drawn beside it. ``painting`` are options of
     :func:`claimslicer.synthesis.synthesize`, :data:`PAINTING` where there are none. A heart whose RV
     insertions can't be found, or that has no room for a scar, is passed over, and an event says so.

@@ -16,7 +16,7 @@ from claimslicer.errors import StudyError
 from claimslicer.events import SILENT, Events
 from claimslicer.labels import infarct_mask
 from claimslicer.outputs import written_whole
-from claimslicer.training.splits import Part, split_by_patient
+from claimslicer.training.data.splits import Part, split_by_patient
 
 if TYPE_CHECKING:
     from claimslicer.studies.phase import Phase

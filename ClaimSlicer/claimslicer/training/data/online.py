@@ -19,8 +19,8 @@ from claimslicer.smile.resample import ScarTarget, scar_weights
 from claimslicer.studies import Geometry, Study
 from claimslicer.synthesis import synthesize
 from claimslicer.synthesis.model import GeneratorModel
-from claimslicer.training.cache import CachedStudy
-from claimslicer.training.masks import draw_scar
+from claimslicer.training.data.cache import CachedStudy
+from claimslicer.training.data.masks import draw_scar
 
 POOL = 256
 """How many specifications are drawn for a heart, to take some of them by weight."""
@@ -46,7 +46,7 @@ class OnlinePainter:
 
     A heart with infarct gets another beside its own, or, by the chance ``repaint_share``, its own painted
     anew. ``target`` is the distribution that the drawn scars shall have, ``masks`` how they are drawn where
-    there is none (see :mod:`claimslicer.training.masks`); ``normal_share`` is how often a heart without
+    there is none (see :mod:`claimslicer.training.data.masks`); ``normal_share`` is how often a heart without
     infarct is taken (None: as often as any other); ``options`` are those of
     :func:`claimslicer.synthesis.synthesize`. Everything that a heart needs is prepared once. A heart whose RV
     insertions can't be found is passed over, and an event says so. Raises StudyError when none is left.

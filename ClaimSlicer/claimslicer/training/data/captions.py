@@ -7,13 +7,13 @@ from pathlib import Path
 from claimslicer.errors import StudyError
 from claimslicer.events import SILENT, Events
 from claimslicer.labels import infarct_mask, scar_of_labels
-from claimslicer.training.cache import case_folders
+from claimslicer.training.data.cache import case_folders
 
 
 def cohort_captions(root: Path, events: Events = SILENT) -> dict[str, str]:
     """Return the caption of every study with infarct under ``root``, by the name that the cache gives it.
 
-    The published test cases stay unread, as in :func:`claimslicer.training.cache.read_case_folders`. Raises
+    The published test cases stay unread, as in :func:`claimslicer.training.data.cache.read_case_folders`. Raises
     :class:`StudyError` for a study without labels, AnatomyError where a heart's turn can't be told.
     """
     from claimslicer.anatomy import build_frame

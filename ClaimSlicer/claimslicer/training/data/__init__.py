@@ -1,0 +1,1 @@
+"""What is learnt from: a cohort in one file, its split, its captions, and what is painted and drawn into it."""

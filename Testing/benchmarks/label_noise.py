@@ -34,10 +34,10 @@ from claimslicer.labels import Label, infarct_mask, myocardium_mask
 from claimslicer.outputs import write_text
 from claimslicer.quantification import bootstrap_interval, dice
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
-from claimslicer.training.config import SegmentationConfig
 from claimslicer.training.data.cache import CachedStudy, Cohort, read_case_folders
 from claimslicer.training.loop import train
 from claimslicer.training.segmentation import SegmentationTrainer
+from claimslicer.training.settings.config import SegmentationConfig
 from scipy import ndimage
 
 LOSSES: dict[str, dict[str, float]] = {

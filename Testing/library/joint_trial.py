@@ -10,7 +10,7 @@ from claimslicer.segmentation.network import SegmenterSettings, UNetSettings
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 from claimslicer.training import segmentation
 from claimslicer.training.data.cache import CachedStudy, Cohort, write_cache
-from claimslicer.training.joint_config import JointConfig
+from claimslicer.training.settings.joint_config import JointConfig
 
 SEGMENTER = SegmenterSettings(
     UNetSettings((4, 8, 8), 32, 12.0, 2), UNetSettings((4, 8, 8, 8), 16, 3.0, 5, rays=16), members=1

@@ -13,10 +13,10 @@ from claimslicer.segmentation import predict, segment
 from claimslicer.segmentation.model import judged_by, load_segmenter
 from claimslicer.segmentation.network import Segmenter
 from claimslicer.studies.phantom import PhantomSettings, make_phantom
-from claimslicer.training.config import SegmentationConfig
 from claimslicer.training.data.cache import Cohort
 from claimslicer.training.ensemble import combine_segmenters
-from claimslicer.training.joint_config import JointConfig
+from claimslicer.training.settings.config import SegmentationConfig
+from claimslicer.training.settings.joint_config import JointConfig
 from claimslicer.training.shipping import ship, with_origins
 from joint_trial import SEGMENTER
 

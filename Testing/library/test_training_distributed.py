@@ -14,10 +14,10 @@ import yaml
 from claimslicer.errors import ModelError
 from claimslicer.events import SILENT
 from claimslicer.training import processes, segmentation
-from claimslicer.training.config import SynthesisConfig
-from claimslicer.training.joint_config import JointConfig
 from claimslicer.training.joint_run import train_joint
 from claimslicer.training.loop import train
+from claimslicer.training.settings.config import SynthesisConfig
+from claimslicer.training.settings.joint_config import JointConfig
 from claimslicer.training.synthesis import SynthesisTrainer
 from joint_trial import GENERATOR, TINY, as_yaml, cached, tiny_config
 from safetensors.torch import load_file
@@ -125,7 +125,7 @@ def test_plain_training_needs_no_fabric():
     code = (
         "import sys; sys.modules['lightning_fabric'] = None\n"
         "from pathlib import Path\n"
-        "from claimslicer.training.config import SynthesisConfig\n"
+        "from claimslicer.training.settings.config import SynthesisConfig\n"
         "from claimslicer.training.processes import launch\n"
         "from claimslicer.errors import ModelError\n"
         "assert launch(SynthesisConfig(cache=Path(), out=Path(), accumulation=4)).size == 1\n"

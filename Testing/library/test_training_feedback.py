@@ -12,9 +12,9 @@ from claimslicer.patches import PatchGrid, neighbour_index
 from claimslicer.segmentation.losses import segmentation_loss
 from claimslicer.segmentation.network import Segmenter, SegmenterSettings, build_unet
 from claimslicer.synthesis.conditioning import SCAR_CENTRE, SCAR_WIDTH
-from claimslicer.training.config import SynthesisConfig
 from claimslicer.training.data.cache import Cohort
 from claimslicer.training.feedback import Estimates, Feedback, Place, SegmenterView, judging
+from claimslicer.training.settings.config import SynthesisConfig
 from claimslicer.training.synthesis import SynthesisTrainer
 from joint_trial import GENERATOR, SEGMENTER, cached
 

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 from claimslicer.errors import SpecificationError
-from claimslicer.training.joint_config import JointConfig
-from claimslicer.training.joint_stages import stages
+from claimslicer.training.settings.joint_config import JointConfig, stages
 from joint_trial import write_yaml
 
 

@@ -11,9 +11,9 @@ from typing import Any
 from claimslicer.errors import SpecificationError
 from claimslicer.experiments.arms import TABLE_2, Arm
 from claimslicer.studies.provenance import to_json
-from claimslicer.training.config import named_or_path
 from claimslicer.training.data.augment import PAINTING
-from claimslicer.training.joint_config import JointConfig
+from claimslicer.training.settings.config import named_or_path
+from claimslicer.training.settings.joint_config import JointConfig
 from claimslicer.yaml_settings import check_known, read_yaml_settings
 
 _PAINTING = ("num_inference_steps", "halo_mm", "texture", "sampler", "jumps", "match", "guidance")

@@ -13,7 +13,7 @@ from torch import nn
 
 from claimslicer.errors import ModelError, OutputError
 from claimslicer.outputs import written_whole
-from claimslicer.training.config import TrainingConfig
+from claimslicer.training.settings.config import TrainingConfig
 
 
 def save_checkpoint(

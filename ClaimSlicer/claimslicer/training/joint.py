@@ -30,13 +30,13 @@ from claimslicer.quantification.quality import QualityFilter
 from claimslicer.segmentation.losses import segmentation_loss
 from claimslicer.segmentation.model import independent_labellers, judged_by
 from claimslicer.synthesis.model import GeneratorModel
-from claimslicer.training.config import SegmentationConfig
 from claimslicer.training.data.cache import CachedStudy, Cohort
 from claimslicer.training.data.online import OnlinePainter
 from claimslicer.training.feedback import Feedback, judging
-from claimslicer.training.joint_config import JointConfig
 from claimslicer.training.samples import Sample, SyntheticSlice
 from claimslicer.training.segmentation import SegmentationTrainer, begin_from, prepare_study
+from claimslicer.training.settings.config import SegmentationConfig
+from claimslicer.training.settings.joint_config import JointConfig
 from claimslicer.training.synthesis import SynthesisTrainer
 
 SHOWN_MM = 60.0

@@ -13,8 +13,7 @@ from claimslicer.models.card import ModelKind
 from claimslicer.models.registry import Model
 from claimslicer.training.data.cache import CachedStudy, Cohort
 from claimslicer.training.history import STAGES, Curve, History, smoothed
-from claimslicer.training.joint_config import JointConfig
-from claimslicer.training.joint_stages import stages
+from claimslicer.training.settings.joint_config import JointConfig, stages
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,15 +15,14 @@ from claimslicer.models.registry import resolve
 from claimslicer.models.states import compact_state
 from claimslicer.outputs import output_error
 from claimslicer.training.checkpoints import steps_done
-from claimslicer.training.config import TrainingConfig
 from claimslicer.training.data.cache import Cohort, read_cache
 from claimslicer.training.joint import JointTrainer
-from claimslicer.training.joint_config import JointConfig
 from claimslicer.training.joint_report import write_joint_report
-from claimslicer.training.joint_stages import stages
 from claimslicer.training.loop import CHECKPOINT_FILE, STOP_FILE, train
 from claimslicer.training.processes import Alone, launch
 from claimslicer.training.segmentation import shipped_state, train_segmentation
+from claimslicer.training.settings.config import TrainingConfig
+from claimslicer.training.settings.joint_config import JointConfig, stages
 from claimslicer.training.shipping import ship, with_origins
 from claimslicer.training.synthesis import train_synthesis
 

@@ -1,30 +1,17 @@
-"""The stages of joint training: their settings and folders, and their trainers one after the other."""
+"""The trainers of joint training's stages, one after the other."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 
 from claimslicer.models.states import compact_state
-from claimslicer.training.config import TrainingConfig
 from claimslicer.training.data.cache import Cohort
 from claimslicer.training.joint import JointTrainer
-from claimslicer.training.joint_config import JointConfig
 from claimslicer.training.loop import Trainer
 from claimslicer.training.segmentation import SegmentationTrainer, shipped_state
+from claimslicer.training.settings.joint_config import JointConfig, stages
 from claimslicer.training.shipping import ship
 from claimslicer.training.synthesis import SynthesisTrainer
-
-
-def stages(config: JointConfig) -> dict[str, TrainingConfig]:
-    """Return the settings of the stages that aren't left out, in their order, each with its own folder."""
-    joint = dataclasses.replace(config, out=config.out / "joint")
-    every: dict[str, tuple[int, TrainingConfig]] = {
-        "segmenter": (config.pretrain_segmenter_steps, config.segmenter_stage()),
-        "generator": (config.generator_steps, config.generator_stage()),
-        "joint": (config.joint_steps, joint),
-    }
-    return {name: stage for name, (steps, stage) in every.items() if steps}
 
 
 def stage_trainers(config: JointConfig, cohort: Cohort) -> Iterator[Trainer]:

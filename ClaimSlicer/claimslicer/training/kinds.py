@@ -15,11 +15,11 @@ from claimslicer.events import Events
 from claimslicer.models.card import ModelKind
 
 if TYPE_CHECKING:
-    from claimslicer.training.config import TrainingConfig
     from claimslicer.training.data.cache import Cohort
     from claimslicer.training.loop import Trainer
+    from claimslicer.training.settings.config import TrainingConfig
 
-PRESET_FOLDER = Path(__file__).parent / "presets"
+PRESET_FOLDER = Path(__file__).parent / "settings" / "presets"
 PRESETS = {"trial": "Short trial", "standard": "Standard", "long": "Long"}
 FURTHER_PRESETS = {"segmentation": ("finetune",)}
 """Those of one kind alone, which panels don't offer."""
@@ -59,7 +59,7 @@ def _one_stage(config: TrainingConfig) -> Mapping[str, TrainingConfig]:
 
 
 def _synthesis() -> Parts:
-    from claimslicer.training.config import SynthesisConfig
+    from claimslicer.training.settings.config import SynthesisConfig
     from claimslicer.training.synthesis import SynthesisTrainer, train_synthesis
 
     def trainers(config: SynthesisConfig, cohort: Cohort) -> Iterator[Trainer]:
@@ -69,8 +69,8 @@ def _synthesis() -> Parts:
 
 
 def _segmentation() -> Parts:
-    from claimslicer.training.config import SegmentationConfig
     from claimslicer.training.segmentation import SegmentationTrainer, train_segmentation
+    from claimslicer.training.settings.config import SegmentationConfig
 
     def trainers(config: SegmentationConfig, cohort: Cohort) -> Iterator[Trainer]:
         yield SegmentationTrainer(config, cohort)
@@ -79,9 +79,9 @@ def _segmentation() -> Parts:
 
 
 def _joint() -> Parts:
-    from claimslicer.training.joint_config import JointConfig
     from claimslicer.training.joint_run import train_joint
-    from claimslicer.training.joint_stages import stage_trainers, stages
+    from claimslicer.training.joint_stages import stage_trainers
+    from claimslicer.training.settings.joint_config import JointConfig, stages
 
     return Parts(JointConfig, stages, stage_trainers, train_joint)
 

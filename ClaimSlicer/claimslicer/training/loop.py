@@ -24,9 +24,9 @@ from claimslicer.errors import Cancelled, ModelError, OutputError
 from claimslicer.events import SILENT, EventFanOut, Events
 from claimslicer.training.board import BoardEvents
 from claimslicer.training.checkpoints import load_checkpoint, save_checkpoint
-from claimslicer.training.config import TrainingConfig
 from claimslicer.training.processes import Alone, launch
 from claimslicer.training.samples import Sample, write_sample
+from claimslicer.training.settings.config import TrainingConfig
 
 STOP_FILE = "stop"
 CHECKPOINT_FILE = "checkpoint.safetensors"

@@ -33,11 +33,11 @@ from claimslicer.segmentation.preprocessing import (
     with_phases,
 )
 from claimslicer.studies.phase import PHASES, Phase
-from claimslicer.training.config import SegmentationConfig
 from claimslicer.training.data.cache import CachedStudy, Cohort, read_cache
 from claimslicer.training.data.perturb import draw_stretch, perturb_intensities
 from claimslicer.training.loop import train
 from claimslicer.training.samples import LabelledSlice
+from claimslicer.training.settings.config import SegmentationConfig
 from claimslicer.training.shipping import ship, with_origins
 
 Grid = PatchGrid | PolarGrid

@@ -36,11 +36,11 @@ from claimslicer.synthesis.samplers import dpm_solver
 from claimslicer.synthesis.settings import GeneratorSettings
 from claimslicer.synthesis.text import CaptionEmbeddings, read_captions
 from claimslicer.synthesis.texture import MINIMUM_VOXELS, Texture, TextureBank, measure_texture
-from claimslicer.training.config import SynthesisConfig
 from claimslicer.training.data.cache import CachedStudy, Cohort, read_cache
 from claimslicer.training.feedback import Estimates, Place, Reward
 from claimslicer.training.loop import train
 from claimslicer.training.samples import PaintedSlice
+from claimslicer.training.settings.config import SynthesisConfig
 from claimslicer.training.shipping import ship, with_origins
 
 PATCH_SIZE = 64

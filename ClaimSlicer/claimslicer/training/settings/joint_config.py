@@ -12,7 +12,8 @@ from typing import Any, Self
 from claimslicer.errors import SpecificationError
 from claimslicer.smile.resample import ScarTarget
 from claimslicer.synthesis.settings import HALO_MM
-from claimslicer.training.config import (
+from claimslicer.training.data.masks import MASKS
+from claimslicer.training.settings.config import (
     SegmentationConfig,
     SynthesisConfig,
     TrainingConfig,
@@ -20,7 +21,6 @@ from claimslicer.training.config import (
     check_rate,
     named_or_path,
 )
-from claimslicer.training.data.masks import MASKS
 from claimslicer.yaml_settings import check_known
 
 _OF_ALL_STAGES = (
@@ -167,3 +167,14 @@ def _stage(kind: type[Any], name: str, config: JointConfig, own: dict[str, Any])
     known = {one.name for one in dataclasses.fields(kind)} - {"cache", "out", "steps", "initial_weights"}
     check_known(given, sorted(known), f"'{name}'")
     return kind(**shared | dict(given))
+
+
+def stages(config: JointConfig) -> dict[str, TrainingConfig]:
+    """Return the settings of the stages that aren't left out, in their order, each with its own folder."""
+    joint = dataclasses.replace(config, out=config.out / "joint")
+    every: dict[str, tuple[int, TrainingConfig]] = {
+        "segmenter": (config.pretrain_segmenter_steps, config.segmenter_stage()),
+        "generator": (config.generator_steps, config.generator_stage()),
+        "joint": (config.joint_steps, joint),
+    }
+    return {name: stage for name, (steps, stage) in every.items() if steps}

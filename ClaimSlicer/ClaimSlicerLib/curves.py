@@ -8,7 +8,7 @@ from pathlib import Path
 
 import qt
 from claimslicer.figures.curves import COLOURS, Chart, Line, Series, chart
-from claimslicer.training.history import History, smoothed
+from claimslicer.training.progress.history import History, smoothed
 from slicer.i18n import tr as _
 
 LEFT, RIGHT, TITLE, AXIS, GAP = 42.0, 8.0, 18.0, 18.0, 8.0

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import qt
 import slicer
-from claimslicer.training.history import STAGES, History
 from claimslicer.training.needs import span_text
+from claimslicer.training.progress.history import STAGES, History
 from claimslicer.training.runs import Run, State, find_runs
 from slicer.i18n import tr as _
 

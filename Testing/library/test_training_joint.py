@@ -28,10 +28,10 @@ from claimslicer.training import checkpoints, joint_run, segmentation
 from claimslicer.training.data.cache import Cohort, write_cache
 from claimslicer.training.ensemble import combine_segmenters
 from claimslicer.training.feedback import judging
-from claimslicer.training.history import STAGES
 from claimslicer.training.joint import JointTrainer
 from claimslicer.training.joint_run import train_joint
 from claimslicer.training.loop import train
+from claimslicer.training.progress.history import STAGES
 from claimslicer.training.settings.joint_config import JointConfig
 from joint_trial import GENERATOR, SEGMENTER, TINY, tiny_cohort, tiny_config, write_yaml
 from safetensors import SafetensorError

@@ -15,8 +15,8 @@ from claimslicer.errors import Cancelled, ClaimError, ModelError, OutputError, S
 from claimslicer.models.registry import list_models, resolve
 from claimslicer.training import lock, loop
 from claimslicer.training.execute import execute, explain
-from claimslicer.training.history import History, smoothed
 from claimslicer.training.kinds import PRESETS, TRAINABLE, preset_description, preset_text
+from claimslicer.training.progress.history import History, smoothed
 from claimslicer.training.runs import Run, find_runs, prepare_run
 from training_cohort import write_cohort
 

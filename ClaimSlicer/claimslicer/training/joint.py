@@ -33,7 +33,7 @@ from claimslicer.synthesis.model import GeneratorModel
 from claimslicer.training.data.cache import CachedStudy, Cohort
 from claimslicer.training.data.online import OnlinePainter
 from claimslicer.training.feedback import Feedback, judging
-from claimslicer.training.samples import Sample, SyntheticSlice
+from claimslicer.training.progress.samples import Sample, SyntheticSlice
 from claimslicer.training.segmentation import SegmentationTrainer, begin_from, prepare_study
 from claimslicer.training.settings.config import SegmentationConfig
 from claimslicer.training.settings.joint_config import JointConfig

@@ -17,9 +17,9 @@ from claimslicer.outputs import output_error
 from claimslicer.training.checkpoints import steps_done
 from claimslicer.training.data.cache import Cohort, read_cache
 from claimslicer.training.joint import JointTrainer
-from claimslicer.training.joint_report import write_joint_report
 from claimslicer.training.loop import CHECKPOINT_FILE, STOP_FILE, train
 from claimslicer.training.processes import Alone, launch
+from claimslicer.training.progress.joint_report import write_joint_report
 from claimslicer.training.segmentation import shipped_state, train_segmentation
 from claimslicer.training.settings.config import TrainingConfig
 from claimslicer.training.settings.joint_config import JointConfig, stages

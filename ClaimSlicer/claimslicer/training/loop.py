@@ -22,10 +22,10 @@ from torch import nn
 
 from claimslicer.errors import Cancelled, ModelError, OutputError
 from claimslicer.events import SILENT, EventFanOut, Events
-from claimslicer.training.board import BoardEvents
 from claimslicer.training.checkpoints import load_checkpoint, save_checkpoint
 from claimslicer.training.processes import Alone, launch
-from claimslicer.training.samples import Sample, write_sample
+from claimslicer.training.progress.board import BoardEvents
+from claimslicer.training.progress.samples import Sample, write_sample
 from claimslicer.training.settings.config import TrainingConfig
 
 STOP_FILE = "stop"

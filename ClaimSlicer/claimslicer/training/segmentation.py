@@ -36,7 +36,7 @@ from claimslicer.studies.phase import PHASES, Phase
 from claimslicer.training.data.cache import CachedStudy, Cohort, read_cache
 from claimslicer.training.data.perturb import draw_stretch, perturb_intensities
 from claimslicer.training.loop import train
-from claimslicer.training.samples import LabelledSlice
+from claimslicer.training.progress.samples import LabelledSlice
 from claimslicer.training.settings.config import SegmentationConfig
 from claimslicer.training.shipping import ship, with_origins
 

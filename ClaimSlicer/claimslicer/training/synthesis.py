@@ -39,7 +39,7 @@ from claimslicer.synthesis.texture import MINIMUM_VOXELS, Texture, TextureBank, 
 from claimslicer.training.data.cache import CachedStudy, Cohort, read_cache
 from claimslicer.training.feedback import Estimates, Place, Reward
 from claimslicer.training.loop import train
-from claimslicer.training.samples import PaintedSlice
+from claimslicer.training.progress.samples import PaintedSlice
 from claimslicer.training.settings.config import SynthesisConfig
 from claimslicer.training.shipping import ship, with_origins
 

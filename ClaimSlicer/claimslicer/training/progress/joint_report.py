@@ -12,7 +12,7 @@ from claimslicer.figures.curves import COLOURS
 from claimslicer.models.card import ModelKind
 from claimslicer.models.registry import Model
 from claimslicer.training.data.cache import CachedStudy, Cohort
-from claimslicer.training.history import STAGES, Curve, History, smoothed
+from claimslicer.training.progress.history import STAGES, Curve, History, smoothed
 from claimslicer.training.settings.joint_config import JointConfig, stages
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ from claimslicer.outputs import write_text
 from claimslicer.quantification import bootstrap_interval, dice
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 from claimslicer.training.data.cache import CachedStudy, Cohort, read_case_folders
-from claimslicer.training.loop import train
+from claimslicer.training.engine.loop import train
 from claimslicer.training.segmentation import SegmentationTrainer
 from claimslicer.training.settings.config import SegmentationConfig
 from scipy import ndimage

@@ -16,7 +16,7 @@ from claimslicer.models.registry import resolve
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 from claimslicer.training.data.cache import CachedStudy, Cohort, read_cache, write_cache
 from claimslicer.training.data.splits import EMIDEC_TEST, EMIDEC_VALIDATION, emidec_part
-from claimslicer.training.loop import train
+from claimslicer.training.engine.loop import train
 from claimslicer.training.segmentation import SegmentationTrainer, train_segmentation
 from claimslicer.training.settings.config import SegmentationConfig, SynthesisConfig
 from claimslicer.training.synthesis import SynthesisTrainer, train_synthesis

@@ -15,8 +15,8 @@ from claimslicer.segmentation.model import load_segmenter
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 from claimslicer.training.data.cache import CachedStudy, Cohort, write_cache
 from claimslicer.training.data.perturb import RandGhosting, draw_stretch, perturb_intensities, wide_transforms
+from claimslicer.training.engine.loop import train
 from claimslicer.training.kinds import preset_description, preset_text
-from claimslicer.training.loop import train
 from claimslicer.training.segmentation import SegmentationTrainer, train_segmentation
 from claimslicer.training.settings.config import SegmentationConfig
 from claimslicer.training.shipping import with_origins

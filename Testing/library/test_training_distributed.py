@@ -13,9 +13,10 @@ import torch
 import yaml
 from claimslicer.errors import ModelError
 from claimslicer.events import SILENT
-from claimslicer.training import processes, segmentation
+from claimslicer.training import segmentation
+from claimslicer.training.engine import processes
+from claimslicer.training.engine.loop import train
 from claimslicer.training.joint_run import train_joint
-from claimslicer.training.loop import train
 from claimslicer.training.settings.config import SynthesisConfig
 from claimslicer.training.settings.joint_config import JointConfig
 from claimslicer.training.synthesis import SynthesisTrainer
@@ -126,7 +127,7 @@ def test_plain_training_needs_no_fabric():
         "import sys; sys.modules['lightning_fabric'] = None\n"
         "from pathlib import Path\n"
         "from claimslicer.training.settings.config import SynthesisConfig\n"
-        "from claimslicer.training.processes import launch\n"
+        "from claimslicer.training.engine.processes import launch\n"
         "from claimslicer.errors import ModelError\n"
         "assert launch(SynthesisConfig(cache=Path(), out=Path(), accumulation=4)).size == 1\n"
         "assert launch(SynthesisConfig(cache=Path(), out=Path(), device='cpu', precision='bf16')).size == 1\n"

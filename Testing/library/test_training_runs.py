@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from claimslicer.errors import Cancelled, ClaimError, ModelError, OutputError, SpecificationError, StudyError
 from claimslicer.models.registry import list_models, resolve
-from claimslicer.training import lock, loop
+from claimslicer.training import lock
+from claimslicer.training.engine import loop
 from claimslicer.training.execute import execute, explain
 from claimslicer.training.kinds import PRESETS, TRAINABLE, preset_description, preset_text
 from claimslicer.training.progress.history import History, smoothed

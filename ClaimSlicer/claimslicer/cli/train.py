@@ -38,7 +38,7 @@ PresetOption = Annotated[
 def synthesis(config: ConfigArgument, resume: ResumeOption = False, events: EventsOption = None) -> None:
     """Train the generator."""
     with _reporting("train synthesis", events) as report:
-        from claimslicer.training.processes import launch
+        from claimslicer.training.engine.processes import launch
         from claimslicer.training.settings.config import SynthesisConfig
         from claimslicer.training.synthesis import train_synthesis
 
@@ -52,7 +52,7 @@ def synthesis(config: ConfigArgument, resume: ResumeOption = False, events: Even
 def segmentation(config: ConfigArgument, resume: ResumeOption = False, events: EventsOption = None) -> None:
     """Train the segmenter."""
     with _reporting("train segmentation", events) as report:
-        from claimslicer.training.processes import launch
+        from claimslicer.training.engine.processes import launch
         from claimslicer.training.segmentation import train_segmentation
         from claimslicer.training.settings.config import SegmentationConfig
 
@@ -77,7 +77,7 @@ def joint(config: ConfigArgument, resume: ResumeOption = False, events: EventsOp
 @contextmanager
 def _reporting(command: str, events: str | None) -> Iterator[Report]:
     """Report on a training; of several processes the first does. Too little memory is said in a sentence."""
-    from claimslicer.training.processes import is_first_process
+    from claimslicer.training.engine.processes import is_first_process
 
     with reporting(command, events if is_first_process() else None) as report:
         try:
@@ -91,7 +91,7 @@ def _reporting(command: str, events: str | None) -> Iterator[Report]:
 
 
 def _when_stopped(out: Path, advice: str) -> str:
-    from claimslicer.training.loop import CHECKPOINT_FILE
+    from claimslicer.training.engine.loop import CHECKPOINT_FILE
 
     if any(out.rglob(CHECKPOINT_FILE)):  # joint training has one in each stage's folder
         return f"the last checkpoint is kept, {advice}"
@@ -99,7 +99,7 @@ def _when_stopped(out: Path, advice: str) -> str:
 
 
 def _wrote(report: Report, *paths: Path) -> None:
-    from claimslicer.training.processes import is_first_process
+    from claimslicer.training.engine.processes import is_first_process
 
     if is_first_process():
         report.wrote(*paths)

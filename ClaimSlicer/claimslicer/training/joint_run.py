@@ -14,11 +14,11 @@ from claimslicer.models.card import ModelKind
 from claimslicer.models.registry import resolve
 from claimslicer.models.states import compact_state
 from claimslicer.outputs import output_error
-from claimslicer.training.checkpoints import steps_done
 from claimslicer.training.data.cache import Cohort, read_cache
+from claimslicer.training.engine.checkpoints import steps_done
+from claimslicer.training.engine.loop import CHECKPOINT_FILE, STOP_FILE, train
+from claimslicer.training.engine.processes import Alone, launch
 from claimslicer.training.joint import JointTrainer
-from claimslicer.training.loop import CHECKPOINT_FILE, STOP_FILE, train
-from claimslicer.training.processes import Alone, launch
 from claimslicer.training.progress.joint_report import write_joint_report
 from claimslicer.training.segmentation import shipped_state, train_segmentation
 from claimslicer.training.settings.config import TrainingConfig

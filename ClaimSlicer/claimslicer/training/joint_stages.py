@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from claimslicer.models.states import compact_state
 from claimslicer.training.data.cache import Cohort
+from claimslicer.training.engine.loop import Trainer
 from claimslicer.training.joint import JointTrainer
-from claimslicer.training.loop import Trainer
 from claimslicer.training.segmentation import SegmentationTrainer, shipped_state
 from claimslicer.training.settings.joint_config import JointConfig, stages
 from claimslicer.training.shipping import ship

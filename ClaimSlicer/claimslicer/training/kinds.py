@@ -16,7 +16,7 @@ from claimslicer.models.card import ModelKind
 
 if TYPE_CHECKING:
     from claimslicer.training.data.cache import Cohort
-    from claimslicer.training.loop import Trainer
+    from claimslicer.training.engine.loop import Trainer
     from claimslicer.training.settings.config import TrainingConfig
 
 PRESET_FOLDER = Path(__file__).parent / "settings" / "presets"

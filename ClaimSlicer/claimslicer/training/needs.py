@@ -17,7 +17,7 @@ from claimslicer.training.data.cache import CachedStudy, Cohort, case_folders, r
 from claimslicer.training.kinds import preset_text, trainable
 
 if TYPE_CHECKING:
-    from claimslicer.training.loop import Trainer
+    from claimslicer.training.engine.loop import Trainer
 
 MEASURED_STEPS = (2, 3, 3)
 """Pieces that are timed. The very first step warms up; of the seven others one trains the segmenter's
@@ -247,7 +247,7 @@ class _Paces:
 
 def _paces(trainer: Trainer, events: Events) -> list[float]:
     """Return the seconds of a step, one for each piece measured, by the real loop."""
-    from claimslicer.training.loop import train
+    from claimslicer.training.engine.loop import train
 
     paces, began = _Paces(), time.monotonic()
     for number, steps in enumerate(MEASURED_STEPS):

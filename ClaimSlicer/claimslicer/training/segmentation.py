@@ -35,7 +35,7 @@ from claimslicer.segmentation.preprocessing import (
 from claimslicer.studies.phase import PHASES, Phase
 from claimslicer.training.data.cache import CachedStudy, Cohort, read_cache
 from claimslicer.training.data.perturb import draw_stretch, perturb_intensities
-from claimslicer.training.loop import train
+from claimslicer.training.engine.loop import train
 from claimslicer.training.progress.samples import LabelledSlice
 from claimslicer.training.settings.config import SegmentationConfig
 from claimslicer.training.shipping import ship, with_origins
@@ -147,7 +147,7 @@ def _check_phases(cohort: Cohort) -> None:
 
 
 class SegmentationTrainer:
-    """See :class:`claimslicer.training.loop.Trainer`."""
+    """See :class:`claimslicer.training.engine.loop.Trainer`."""
 
     def __init__(self, config: SegmentationConfig, cohort: Cohort) -> None:
         self.config = config

@@ -13,7 +13,7 @@ from claimslicer import __version__
 from claimslicer.models.card import ModelKind
 from claimslicer.models.registry import resolve, save_model
 from claimslicer.training.data.cache import Cohort
-from claimslicer.training.processes import launch
+from claimslicer.training.engine.processes import launch
 from claimslicer.training.settings.config import TrainingConfig
 
 Config = TypeVar("Config", bound=TrainingConfig)

@@ -37,8 +37,8 @@ from claimslicer.synthesis.settings import GeneratorSettings
 from claimslicer.synthesis.text import CaptionEmbeddings, read_captions
 from claimslicer.synthesis.texture import MINIMUM_VOXELS, Texture, TextureBank, measure_texture
 from claimslicer.training.data.cache import CachedStudy, Cohort, read_cache
+from claimslicer.training.engine.loop import train
 from claimslicer.training.feedback import Estimates, Place, Reward
-from claimslicer.training.loop import train
 from claimslicer.training.progress.samples import PaintedSlice
 from claimslicer.training.settings.config import SynthesisConfig
 from claimslicer.training.shipping import ship, with_origins
@@ -138,7 +138,7 @@ def begin_from(model: nn.Module, weights: str, settings: GeneratorSettings) -> N
 
 
 class SynthesisTrainer:
-    """See :class:`claimslicer.training.loop.Trainer`."""
+    """See :class:`claimslicer.training.engine.loop.Trainer`."""
 
     def __init__(self, config: SynthesisConfig, cohort: Cohort) -> None:
         self.config = config

@@ -2,7 +2,7 @@
 
 Every random draw of step *n* comes from generators seeded by ``(seed, n)``, so a resumed run meets the same
 batches and the same noise as an uninterrupted one, and ends with the same weights. A step of several batches
-seeds each by ``(seed, n, batch)``, whichever process takes it: see :mod:`claimslicer.training.processes`.
+seeds each by ``(seed, n, batch)``, whichever process takes it: see :mod:`claimslicer.training.engine.processes`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from torch import nn
 
 from claimslicer.errors import Cancelled, ModelError, OutputError
 from claimslicer.events import SILENT, EventFanOut, Events
-from claimslicer.training.checkpoints import load_checkpoint, save_checkpoint
-from claimslicer.training.processes import Alone, launch
+from claimslicer.training.engine.checkpoints import load_checkpoint, save_checkpoint
+from claimslicer.training.engine.processes import Alone, launch
 from claimslicer.training.progress.board import BoardEvents
 from claimslicer.training.progress.samples import Sample, write_sample
 from claimslicer.training.settings.config import TrainingConfig

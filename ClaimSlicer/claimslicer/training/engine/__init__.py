@@ -1,0 +1,1 @@
+"""How a training goes on: the loop, its checkpoints, its processes and devices."""

@@ -31,8 +31,8 @@ from claimslicer.segmentation.model import load_segmenter
 from claimslicer.segmentation.nnunet.model import find_nnunet
 from claimslicer.segmentation.predict import predict
 from claimslicer.studies import Study, read_study
-from claimslicer.training.calibrate import Voxels, fit_on_patients
 from claimslicer.training.data.splits import EMIDEC_VALIDATION
+from claimslicer.training.outcome.calibrate import Voxels, fit_on_patients
 
 NAMES = (*CURVES, "classwise")
 Results = dict[str, dict[str, Calibration]]

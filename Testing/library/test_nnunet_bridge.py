@@ -22,7 +22,7 @@ from claimslicer.segmentation.nnunet.labels import internal_labels
 from claimslicer.segmentation.rules import clean_labels
 from claimslicer.studies import read_study, write_volume
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
-from claimslicer.training.ensemble import combine_segmenters
+from claimslicer.training.outcome.ensemble import combine_segmenters
 from cli_runner import Outcome, files_under, run_apart
 
 nnunetv2 = pytest.importorskip("nnunetv2", reason="nnU-Net isn't installed (extra 'nnunet')")

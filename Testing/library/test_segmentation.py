@@ -20,9 +20,9 @@ from claimslicer.segmentation.model import load_segmenter
 from claimslicer.segmentation.rules import clean_labels
 from claimslicer.studies import Geometry, Study, read_study, write_volume
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
-from claimslicer.training.calibrate import calibrate_segmenter
 from claimslicer.training.data.cache import CachedStudy, write_cache
-from claimslicer.training.ensemble import combine_segmenters
+from claimslicer.training.outcome.calibrate import calibrate_segmenter
+from claimslicer.training.outcome.ensemble import combine_segmenters
 from cli_runner import run_here
 
 

@@ -14,10 +14,10 @@ from claimslicer.segmentation.model import judged_by, load_segmenter
 from claimslicer.segmentation.network import Segmenter
 from claimslicer.studies.phantom import PhantomSettings, make_phantom
 from claimslicer.training.data.cache import Cohort
-from claimslicer.training.ensemble import combine_segmenters
+from claimslicer.training.outcome.ensemble import combine_segmenters
+from claimslicer.training.outcome.shipping import ship, with_origins
 from claimslicer.training.settings.config import SegmentationConfig
 from claimslicer.training.settings.joint_config import JointConfig
-from claimslicer.training.shipping import ship, with_origins
 from joint_trial import SEGMENTER
 
 CALIBRATION = {"temperature": 2.0, "biases": [0.0] * 5}

@@ -28,10 +28,10 @@ from claimslicer.training import joint_run, segmentation
 from claimslicer.training.data.cache import Cohort, write_cache
 from claimslicer.training.engine import checkpoints
 from claimslicer.training.engine.loop import train
-from claimslicer.training.ensemble import combine_segmenters
 from claimslicer.training.feedback import judging
 from claimslicer.training.joint import JointTrainer
 from claimslicer.training.joint_run import train_joint
+from claimslicer.training.outcome.ensemble import combine_segmenters
 from claimslicer.training.progress.history import STAGES
 from claimslicer.training.settings.joint_config import JointConfig
 from joint_trial import GENERATOR, SEGMENTER, TINY, tiny_cohort, tiny_config, write_yaml

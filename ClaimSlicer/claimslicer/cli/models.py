@@ -106,7 +106,7 @@ def calibrate(
 ) -> None:
     """Fit what makes a segmenter's probabilities and uncertainty frequencies, and write it onto its card."""
     with reporting("models calibrate", events) as report:
-        from claimslicer.training.calibrate import calibrate_segmenter
+        from claimslicer.training.outcome.calibrate import calibrate_segmenter
 
         card, found = calibrate_segmenter(model, data, device=device, events=report.events)
         before, after = found.errors().values()

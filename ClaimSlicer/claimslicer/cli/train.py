@@ -215,6 +215,6 @@ def ensemble(
     """Put several trained segmenters into one model, which averages what they say."""
     with reporting("train ensemble", events) as report:
         from claimslicer.outputs import make_folder
-        from claimslicer.training.ensemble import combine_segmenters
+        from claimslicer.training.outcome.ensemble import combine_segmenters
 
         report.wrote(combine_segmenters(models, make_folder(out), out.resolve().name))

@@ -8,9 +8,9 @@ from claimslicer.models.states import compact_state
 from claimslicer.training.data.cache import Cohort
 from claimslicer.training.engine.loop import Trainer
 from claimslicer.training.joint import JointTrainer
+from claimslicer.training.outcome.shipping import ship
 from claimslicer.training.segmentation import SegmentationTrainer, shipped_state
 from claimslicer.training.settings.joint_config import JointConfig, stages
-from claimslicer.training.shipping import ship
 from claimslicer.training.synthesis import SynthesisTrainer
 
 

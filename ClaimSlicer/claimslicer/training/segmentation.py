@@ -36,9 +36,9 @@ from claimslicer.studies.phase import PHASES, Phase
 from claimslicer.training.data.cache import CachedStudy, Cohort, read_cache
 from claimslicer.training.data.perturb import draw_stretch, perturb_intensities
 from claimslicer.training.engine.loop import train
+from claimslicer.training.outcome.shipping import ship, with_origins
 from claimslicer.training.progress.samples import LabelledSlice
 from claimslicer.training.settings.config import SegmentationConfig
-from claimslicer.training.shipping import ship, with_origins
 
 Grid = PatchGrid | PolarGrid
 

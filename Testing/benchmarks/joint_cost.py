@@ -18,11 +18,11 @@ import torch
 from claimslicer.models.registry import resolve
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 from claimslicer.training.data.cache import CachedStudy, Cohort, read_cache
-from claimslicer.training.joint import JointTrainer
-from claimslicer.training.segmentation import SegmentationTrainer
 from claimslicer.training.settings.config import SegmentationConfig, SynthesisConfig
 from claimslicer.training.settings.joint_config import JointConfig
-from claimslicer.training.synthesis import SynthesisTrainer
+from claimslicer.training.trainers.joint import JointTrainer
+from claimslicer.training.trainers.segmentation import SegmentationTrainer
+from claimslicer.training.trainers.synthesis import SynthesisTrainer
 from torch.utils.flop_counter import FlopCounterMode
 
 TARGET = 3.0

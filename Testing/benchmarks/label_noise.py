@@ -36,8 +36,8 @@ from claimslicer.quantification import bootstrap_interval, dice
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 from claimslicer.training.data.cache import CachedStudy, Cohort, read_case_folders
 from claimslicer.training.engine.loop import train
-from claimslicer.training.segmentation import SegmentationTrainer
 from claimslicer.training.settings.config import SegmentationConfig
+from claimslicer.training.trainers.segmentation import SegmentationTrainer
 from scipy import ndimage
 
 LOSSES: dict[str, dict[str, float]] = {

@@ -33,7 +33,7 @@ def torch_threads():
 @pytest.fixture(scope="module")
 def tiny_segmenter():
     """Let every segmenter that is made to be trained be a tiny one."""
-    from claimslicer.training import segmentation
+    from claimslicer.training.trainers import segmentation
     from joint_trial import SEGMENTER
 
     with pytest.MonkeyPatch.context() as patch:

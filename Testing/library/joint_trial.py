@@ -8,9 +8,9 @@ import numpy as np
 import yaml
 from claimslicer.segmentation.network import SegmenterSettings, UNetSettings
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
-from claimslicer.training import segmentation
 from claimslicer.training.data.cache import CachedStudy, Cohort, write_cache
 from claimslicer.training.settings.joint_config import JointConfig
+from claimslicer.training.trainers import segmentation
 
 SEGMENTER = SegmenterSettings(
     UNetSettings((4, 8, 8), 32, 12.0, 2), UNetSettings((4, 8, 8, 8), 16, 3.0, 5, rays=16), members=1
@@ -73,7 +73,7 @@ def write_yaml(folder: Path, **settings: Any) -> Path:
 
 def go_on(config: Path) -> None:
     """Train as ``config`` says, from wherever the run stands: what a process does."""
-    from claimslicer.training.joint_run import train_joint
+    from claimslicer.training.trainers.joint_run import train_joint
 
     segmentation.SegmenterSettings = lambda: SEGMENTER
     train_joint(JointConfig.from_yaml(config), resume=True)

@@ -39,7 +39,7 @@ def test_a_checkpoint_is_promised_only_where_there_is_one(kind, cli, tmp_path, m
     def stopped(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(f"claimslicer.training.{module}.train_{kind}", stopped)
+    monkeypatch.setattr(f"claimslicer.training.trainers.{module}.train_{kind}", stopped)
     path = tmp_path / "run.yaml"
     path.write_text(yaml.safe_dump({"cache": "none.npz", "out": "run"}), encoding="utf-8")
     early = cli("train", kind, path)

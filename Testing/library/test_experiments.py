@@ -15,8 +15,8 @@ from claimslicer.experiments.patients import HELD_BACK, Subjects
 from claimslicer.experiments.run import run_experiment
 from claimslicer.experiments.scores import SCORES_FILE, ScoreBook
 from claimslicer.models.registry import Model
-from claimslicer.training import joint_run, segmentation, synthesis
 from claimslicer.training.data.cache import read_cache
+from claimslicer.training.trainers import joint_run, segmentation, synthesis
 from experiment_trial import SETTINGS, write_data
 
 pytestmark = pytest.mark.usefixtures("tiny_segmenter")

@@ -19,8 +19,8 @@ from claimslicer.segmentation.network import (
     build_unet,
 )
 from claimslicer.training.data.cache import read_cache, read_case_folders, write_cache
-from claimslicer.training.segmentation import SegmentationTrainer
 from claimslicer.training.settings.config import SegmentationConfig
+from claimslicer.training.trainers.segmentation import SegmentationTrainer
 from training_cohort import write_cohort
 
 SMALL = UNetSettings((4, 8, 16), 32, 1.5, 5)

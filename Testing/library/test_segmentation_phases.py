@@ -27,9 +27,9 @@ from claimslicer.studies import Study, write_volume
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 from claimslicer.studies.phase import read_phases
 from claimslicer.training.data.cache import Cohort, read_cache, write_cache
-from claimslicer.training.joint_run import train_joint
-from claimslicer.training.segmentation import UNTOLD_SHARE, SegmentationTrainer
 from claimslicer.training.settings.config import SegmentationConfig
+from claimslicer.training.trainers.joint_run import train_joint
+from claimslicer.training.trainers.segmentation import UNTOLD_SHARE, SegmentationTrainer
 from training_cohort import write_cohort
 
 TELLING = UNetSettings((4, 8, 16), 32, 1.5, 2, phase=True)

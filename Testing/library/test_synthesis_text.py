@@ -31,7 +31,7 @@ from claimslicer.synthesis.text import (
 from claimslicer.training.data.cache import read_case_folders, write_cache
 from claimslicer.training.data.captions import cohort_captions
 from claimslicer.training.settings.config import SynthesisConfig
-from claimslicer.training.synthesis import train_synthesis
+from claimslicer.training.trainers.synthesis import train_synthesis
 from cli_runner import run_here
 from training_cohort import write_cohort
 

@@ -17,9 +17,9 @@ from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phant
 from claimslicer.training.data.cache import CachedStudy, Cohort, read_cache, write_cache
 from claimslicer.training.data.splits import EMIDEC_TEST, EMIDEC_VALIDATION, emidec_part
 from claimslicer.training.engine.loop import train
-from claimslicer.training.segmentation import SegmentationTrainer, train_segmentation
 from claimslicer.training.settings.config import SegmentationConfig, SynthesisConfig
-from claimslicer.training.synthesis import SynthesisTrainer, train_synthesis
+from claimslicer.training.trainers.segmentation import SegmentationTrainer, train_segmentation
+from claimslicer.training.trainers.synthesis import SynthesisTrainer, train_synthesis
 
 
 def cached(seed: int, part: str) -> CachedStudy:

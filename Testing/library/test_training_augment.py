@@ -18,8 +18,8 @@ from claimslicer.training.data.perturb import RandGhosting, draw_stretch, pertur
 from claimslicer.training.engine.loop import train
 from claimslicer.training.kinds import preset_description, preset_text
 from claimslicer.training.outcome.shipping import with_origins
-from claimslicer.training.segmentation import SegmentationTrainer, train_segmentation
 from claimslicer.training.settings.config import SegmentationConfig
+from claimslicer.training.trainers.segmentation import SegmentationTrainer, train_segmentation
 from safetensors.torch import load_file
 
 SMALL = {"batch_size": 2, "checkpoint_every": 100, "validate_every": 100, "warmup_steps": 2}

@@ -13,13 +13,13 @@ import torch
 import yaml
 from claimslicer.errors import ModelError
 from claimslicer.events import SILENT
-from claimslicer.training import segmentation
 from claimslicer.training.engine import processes
 from claimslicer.training.engine.loop import train
-from claimslicer.training.joint_run import train_joint
 from claimslicer.training.settings.config import SynthesisConfig
 from claimslicer.training.settings.joint_config import JointConfig
-from claimslicer.training.synthesis import SynthesisTrainer
+from claimslicer.training.trainers import segmentation
+from claimslicer.training.trainers.joint_run import train_joint
+from claimslicer.training.trainers.synthesis import SynthesisTrainer
 from joint_trial import GENERATOR, TINY, as_yaml, cached, tiny_config
 from safetensors.torch import load_file
 

@@ -13,9 +13,9 @@ from claimslicer.segmentation.losses import segmentation_loss
 from claimslicer.segmentation.network import Segmenter, SegmenterSettings, build_unet
 from claimslicer.synthesis.conditioning import SCAR_CENTRE, SCAR_WIDTH
 from claimslicer.training.data.cache import Cohort
-from claimslicer.training.feedback import Estimates, Feedback, Place, SegmenterView, judging
 from claimslicer.training.settings.config import SynthesisConfig
-from claimslicer.training.synthesis import SynthesisTrainer
+from claimslicer.training.trainers.feedback import Estimates, Feedback, Place, SegmenterView, judging
+from claimslicer.training.trainers.synthesis import SynthesisTrainer
 from joint_trial import GENERATOR, SEGMENTER, cached
 
 SIZE = 64

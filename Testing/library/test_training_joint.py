@@ -24,16 +24,16 @@ from claimslicer.models.registry import resolve, save_model
 from claimslicer.quantification.quality import QualityFilter
 from claimslicer.segmentation.losses import SoftDice
 from claimslicer.segmentation.preprocessing import cut, heart_grid
-from claimslicer.training import joint_run, segmentation
 from claimslicer.training.data.cache import Cohort, write_cache
 from claimslicer.training.engine import checkpoints
 from claimslicer.training.engine.loop import train
-from claimslicer.training.feedback import judging
-from claimslicer.training.joint import JointTrainer
-from claimslicer.training.joint_run import train_joint
 from claimslicer.training.outcome.ensemble import combine_segmenters
 from claimslicer.training.progress.history import STAGES
 from claimslicer.training.settings.joint_config import JointConfig
+from claimslicer.training.trainers import joint_run, segmentation
+from claimslicer.training.trainers.feedback import judging
+from claimslicer.training.trainers.joint import JointTrainer
+from claimslicer.training.trainers.joint_run import train_joint
 from joint_trial import GENERATOR, SEGMENTER, TINY, tiny_cohort, tiny_config, write_yaml
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -201,7 +201,7 @@ def test_the_filter_asks_a_labeller_that_saw_no_synthetic_study(first_stages, tm
 
 PROCESSES = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
 """Of those that are forked, one imports torch and MONAI for all."""
-PROCESSES.set_forkserver_preload(["joint_trial", "claimslicer.training.joint_run"])
+PROCESSES.set_forkserver_preload(["joint_trial", "claimslicer.training.trainers.joint_run"])
 LONGER = {"pretrain_segmenter_steps": 30, "generator_steps": 20, "joint_steps": 8}
 
 

@@ -9,11 +9,11 @@ from claimslicer.errors import Cancelled, SpecificationError
 from claimslicer.events import SilentEvents
 from claimslicer.models.registry import list_models
 from claimslicer.training.execute import execute
-from claimslicer.training.joint_run import train_joint
 from claimslicer.training.needs import measure_needs
 from claimslicer.training.progress.history import STAGES, History
 from claimslicer.training.progress.joint_report import _curves
 from claimslicer.training.runs import Run, find_runs, prepare_run
+from claimslicer.training.trainers.joint_run import train_joint
 from joint_trial import TINY, tiny_config
 from training_cohort import write_cohort
 

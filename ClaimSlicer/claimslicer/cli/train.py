@@ -40,7 +40,7 @@ def synthesis(config: ConfigArgument, resume: ResumeOption = False, events: Even
     with _reporting("train synthesis", events) as report:
         from claimslicer.training.engine.processes import launch
         from claimslicer.training.settings.config import SynthesisConfig
-        from claimslicer.training.synthesis import train_synthesis
+        from claimslicer.training.trainers.synthesis import train_synthesis
 
         settings = SynthesisConfig.from_yaml(config)
         report.when_stopped = partial(_when_stopped, settings.out, "go on with --resume")
@@ -53,8 +53,8 @@ def segmentation(config: ConfigArgument, resume: ResumeOption = False, events: E
     """Train the segmenter."""
     with _reporting("train segmentation", events) as report:
         from claimslicer.training.engine.processes import launch
-        from claimslicer.training.segmentation import train_segmentation
         from claimslicer.training.settings.config import SegmentationConfig
+        from claimslicer.training.trainers.segmentation import train_segmentation
 
         settings = SegmentationConfig.from_yaml(config)
         report.when_stopped = partial(_when_stopped, settings.out, "go on with --resume")
@@ -66,8 +66,8 @@ def segmentation(config: ConfigArgument, resume: ResumeOption = False, events: E
 def joint(config: ConfigArgument, resume: ResumeOption = False, events: EventsOption = None) -> None:
     """Train the segmenter, the generator, then both together: each learns from the other."""
     with _reporting("train joint", events) as report:
-        from claimslicer.training.joint_run import train_joint
         from claimslicer.training.settings.joint_config import JointConfig
+        from claimslicer.training.trainers.joint_run import train_joint
 
         settings = JointConfig.from_yaml(config)
         report.when_stopped = partial(_when_stopped, settings.out, "go on with --resume")

@@ -73,7 +73,7 @@ class FoldTraining:
         """Return the name or path of the generator that the fold's rows and seeds share."""
         if self._config.generator is not None:
             return self._config.generator
-        from claimslicer.training.synthesis import train_synthesis
+        from claimslicer.training.trainers.synthesis import train_synthesis
 
         folder, cache = self.folder / "generator", self._cohort()
         base = self._config.training(cache, folder, PAINTING_SEED).generator_stage()
@@ -160,7 +160,7 @@ class FoldTraining:
 
     def _plain(self, arm: Arm, folder: Path, seed: int, steps: int) -> Path:
         """Return the weights of a segmenter that is trained on a row's studies as they are."""
-        from claimslicer.training.segmentation import train_segmentation
+        from claimslicer.training.trainers.segmentation import train_segmentation
 
         stage = dataclasses.replace(
             self._config.training(self._row_cache(arm), folder, seed).segmenter_stage(),
@@ -179,7 +179,7 @@ class FoldTraining:
 
     def _joint(self, arm: Arm, folder: Path, seed: int) -> Path:
         """Return the weights of a segmenter trained on the real studies, then together with the generator."""
-        from claimslicer.training.joint_run import train_joint
+        from claimslicer.training.trainers.joint_run import train_joint
 
         first = Arm(tuple(one for one in arm.sets if one in ("P", "N")))
         begun = self.folder / f"{first.folder}-before-joint" / f"seed-{seed}"

@@ -60,7 +60,7 @@ def _one_stage(config: TrainingConfig) -> Mapping[str, TrainingConfig]:
 
 def _synthesis() -> Parts:
     from claimslicer.training.settings.config import SynthesisConfig
-    from claimslicer.training.synthesis import SynthesisTrainer, train_synthesis
+    from claimslicer.training.trainers.synthesis import SynthesisTrainer, train_synthesis
 
     def trainers(config: SynthesisConfig, cohort: Cohort) -> Iterator[Trainer]:
         yield SynthesisTrainer(config, cohort)
@@ -69,8 +69,8 @@ def _synthesis() -> Parts:
 
 
 def _segmentation() -> Parts:
-    from claimslicer.training.segmentation import SegmentationTrainer, train_segmentation
     from claimslicer.training.settings.config import SegmentationConfig
+    from claimslicer.training.trainers.segmentation import SegmentationTrainer, train_segmentation
 
     def trainers(config: SegmentationConfig, cohort: Cohort) -> Iterator[Trainer]:
         yield SegmentationTrainer(config, cohort)
@@ -79,9 +79,9 @@ def _segmentation() -> Parts:
 
 
 def _joint() -> Parts:
-    from claimslicer.training.joint_run import train_joint
-    from claimslicer.training.joint_stages import stage_trainers
     from claimslicer.training.settings.joint_config import JointConfig, stages
+    from claimslicer.training.trainers.joint_run import train_joint
+    from claimslicer.training.trainers.joint_stages import stage_trainers
 
     return Parts(JointConfig, stages, stage_trainers, train_joint)
 

@@ -32,12 +32,12 @@ from claimslicer.segmentation.model import independent_labellers, judged_by
 from claimslicer.synthesis.model import GeneratorModel
 from claimslicer.training.data.cache import CachedStudy, Cohort
 from claimslicer.training.data.online import OnlinePainter
-from claimslicer.training.feedback import Feedback, judging
 from claimslicer.training.progress.samples import Sample, SyntheticSlice
-from claimslicer.training.segmentation import SegmentationTrainer, begin_from, prepare_study
 from claimslicer.training.settings.config import SegmentationConfig
 from claimslicer.training.settings.joint_config import JointConfig
-from claimslicer.training.synthesis import SynthesisTrainer
+from claimslicer.training.trainers.feedback import Feedback, judging
+from claimslicer.training.trainers.segmentation import SegmentationTrainer, begin_from, prepare_study
+from claimslicer.training.trainers.synthesis import SynthesisTrainer
 
 SHOWN_MM = 60.0
 """How far sample pictures reach from the heart's centre."""

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from claimslicer.models.states import compact_state
 from claimslicer.training.data.cache import Cohort
 from claimslicer.training.engine.loop import Trainer
-from claimslicer.training.joint import JointTrainer
 from claimslicer.training.outcome.shipping import ship
-from claimslicer.training.segmentation import SegmentationTrainer, shipped_state
 from claimslicer.training.settings.joint_config import JointConfig, stages
-from claimslicer.training.synthesis import SynthesisTrainer
+from claimslicer.training.trainers.joint import JointTrainer
+from claimslicer.training.trainers.segmentation import SegmentationTrainer, shipped_state
+from claimslicer.training.trainers.synthesis import SynthesisTrainer
 
 
 def stage_trainers(config: JointConfig, cohort: Cohort) -> Iterator[Trainer]:

@@ -18,13 +18,13 @@ from claimslicer.training.data.cache import Cohort, read_cache
 from claimslicer.training.engine.checkpoints import steps_done
 from claimslicer.training.engine.loop import CHECKPOINT_FILE, STOP_FILE, train
 from claimslicer.training.engine.processes import Alone, launch
-from claimslicer.training.joint import JointTrainer
 from claimslicer.training.outcome.shipping import ship, with_origins
 from claimslicer.training.progress.joint_report import write_joint_report
-from claimslicer.training.segmentation import shipped_state, train_segmentation
 from claimslicer.training.settings.config import TrainingConfig
 from claimslicer.training.settings.joint_config import JointConfig, stages
-from claimslicer.training.synthesis import train_synthesis
+from claimslicer.training.trainers.joint import JointTrainer
+from claimslicer.training.trainers.segmentation import shipped_state, train_segmentation
+from claimslicer.training.trainers.synthesis import train_synthesis
 
 EVENTS_FILE = "events.jsonl"
 INITIAL_MODELS: dict[str, ModelKind] = {

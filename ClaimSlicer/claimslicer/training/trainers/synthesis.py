@@ -38,10 +38,10 @@ from claimslicer.synthesis.text import CaptionEmbeddings, read_captions
 from claimslicer.synthesis.texture import MINIMUM_VOXELS, Texture, TextureBank, measure_texture
 from claimslicer.training.data.cache import CachedStudy, Cohort, read_cache
 from claimslicer.training.engine.loop import train
-from claimslicer.training.feedback import Estimates, Place, Reward
 from claimslicer.training.outcome.shipping import ship, with_origins
 from claimslicer.training.progress.samples import PaintedSlice
 from claimslicer.training.settings.config import SynthesisConfig
+from claimslicer.training.trainers.feedback import Estimates, Place, Reward
 
 PATCH_SIZE = 64
 """Pixels; the largest left ventricle of EMIDEC is 63 pixels wide."""

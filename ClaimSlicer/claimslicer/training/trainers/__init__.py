@@ -1,0 +1,1 @@
+"""What is learnt: the generator, the segmenter, and both together."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import qt
 import slicer
-from claimslicer.training.kinds import PRESETS, TRAINABLE, preset_description
-from claimslicer.training.needs import Needs
-from claimslicer.training.runs import prepare_run
+from claimslicer.training.runs.kinds import PRESETS, TRAINABLE, preset_description
+from claimslicer.training.runs.needs import Needs
+from claimslicer.training.runs.run import prepare_run
 from slicer.i18n import tr as _
 
 from ClaimSlicerLib.job import JobDisplay

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import qt
 import slicer
-from claimslicer.training.needs import span_text
 from claimslicer.training.progress.history import STAGES, History
-from claimslicer.training.runs import Run, State, find_runs
+from claimslicer.training.runs.needs import span_text
+from claimslicer.training.runs.run import Run, State, find_runs
 from slicer.i18n import tr as _
 
 from ClaimSlicerLib.curves import CurvesWidget, PictureWidget

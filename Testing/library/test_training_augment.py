@@ -16,8 +16,8 @@ from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phant
 from claimslicer.training.data.cache import CachedStudy, Cohort, write_cache
 from claimslicer.training.data.perturb import RandGhosting, draw_stretch, perturb_intensities, wide_transforms
 from claimslicer.training.engine.loop import train
-from claimslicer.training.kinds import preset_description, preset_text
 from claimslicer.training.outcome.shipping import with_origins
+from claimslicer.training.runs.kinds import preset_description, preset_text
 from claimslicer.training.settings.config import SegmentationConfig
 from claimslicer.training.trainers.segmentation import SegmentationTrainer, train_segmentation
 from safetensors.torch import load_file

@@ -8,11 +8,11 @@ import yaml
 from claimslicer.errors import Cancelled, SpecificationError
 from claimslicer.events import SilentEvents
 from claimslicer.models.registry import list_models
-from claimslicer.training.execute import execute
-from claimslicer.training.needs import measure_needs
 from claimslicer.training.progress.history import STAGES, History
 from claimslicer.training.progress.joint_report import _curves
-from claimslicer.training.runs import Run, find_runs, prepare_run
+from claimslicer.training.runs.execute import execute
+from claimslicer.training.runs.needs import measure_needs
+from claimslicer.training.runs.run import Run, find_runs, prepare_run
 from claimslicer.training.trainers.joint_run import train_joint
 from joint_trial import TINY, tiny_config
 from training_cohort import write_cohort
@@ -119,7 +119,7 @@ def test_a_run_that_would_not_end_with_both_networks_is_refused(run):
 
 
 def test_all_stages_are_measured_and_reckoned_up(cohort, tmp_path, monkeypatch):
-    monkeypatch.setattr("claimslicer.training.needs.MEASURED_STEPS", (2,))
+    monkeypatch.setattr("claimslicer.training.runs.needs.MEASURED_STEPS", (2,))
     asked = {"device": "cpu", "settings": tiny_yaml(joint_steps=100_000)}
     needs = measure_needs("joint", "trial", cohort, tmp_path, **asked)
     assert needs.steps == 100_014

@@ -9,7 +9,7 @@ import pytest
 from claimslicer.errors import StudyError
 from claimslicer.training.data.cache import case_folders, read_case_folders, write_cache
 from claimslicer.training.data.splits import EMIDEC_VALIDATION, split_by_patient
-from claimslicer.training.needs import Needs, measure_needs, size_text, span_text
+from claimslicer.training.runs.needs import Needs, measure_needs, size_text, span_text
 from claimslicer.worker.context import Context
 from claimslicer.worker.tasks import find_task
 from cli_runner import run_here
@@ -77,7 +77,7 @@ def test_what_is_said(needs):
 
 
 def test_a_cache_will_do_and_the_worker_answers_the_same(cohort, tmp_path, needs, monkeypatch):
-    monkeypatch.setattr("claimslicer.training.needs.MEASURED_STEPS", (2,))
+    monkeypatch.setattr("claimslicer.training.runs.needs.MEASURED_STEPS", (2,))
     write_cache(tmp_path / "c.npz", read_case_folders(cohort))
     arguments = {"kind": "synthesis", "preset": "trial", "data": str(tmp_path / "c.npz")}
     arguments |= {"runs_folder": str(tmp_path), "device": "cpu"}
@@ -102,7 +102,7 @@ def test_the_command_line_prepares_and_carries_out_a_run(cohort, tmp_path, monke
     def cli(*arguments):
         return run_here(monkeypatch, capsys, "train", *arguments)
 
-    monkeypatch.setattr("claimslicer.training.needs.MEASURED_STEPS", (2,))
+    monkeypatch.setattr("claimslicer.training.runs.needs.MEASURED_STEPS", (2,))
     asked = ("synthesis", cohort, "--preset", "trial", "--device", "cpu", "--runs", tmp_path)
     outcome = cli("needs", *asked, "--events", tmp_path / "events.jsonl")
     assert outcome.code == 0, outcome.err

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from claimslicer.errors import Cancelled, ClaimError, ModelError, OutputError, SpecificationError, StudyError
 from claimslicer.models.registry import list_models, resolve
-from claimslicer.training import lock
 from claimslicer.training.engine import loop
-from claimslicer.training.execute import execute, explain
-from claimslicer.training.kinds import PRESETS, TRAINABLE, preset_description, preset_text
 from claimslicer.training.progress.history import History, smoothed
-from claimslicer.training.runs import Run, find_runs, prepare_run
+from claimslicer.training.runs import lock
+from claimslicer.training.runs.execute import execute, explain
+from claimslicer.training.runs.kinds import PRESETS, TRAINABLE, preset_description, preset_text
+from claimslicer.training.runs.run import Run, find_runs, prepare_run
 from training_cohort import write_cohort
 
 TINY = "batch_size: 2\nwarmup_steps: 2\ncheckpoint_every: 3\nvalidate_every: 20\nthreads: 1\n"
@@ -128,7 +128,7 @@ def test_killed_twice_refused_paused_and_resumed_it_ends_with_the_same_weights(p
 
 def start_and_go_away(run: Run) -> None:
     """Start the run from a process that ends at once, as Slicer may."""
-    code = "import sys; from pathlib import Path; from claimslicer.training.runs import Run\n"
+    code = "import sys; from pathlib import Path; from claimslicer.training.runs.run import Run\n"
     code += "Run(Path(sys.argv[1])).start()"
     subprocess.run([sys.executable, "-c", code, str(run.folder)], check=True)
 
@@ -219,7 +219,7 @@ def test_a_process_that_dies_at_once_is_noticed(prepare, tmp_path):
 def test_the_lock_goes_with_its_process(tmp_path):
     path = tmp_path / "lock"
     assert not lock.is_held(path)
-    code = "import sys, time; from pathlib import Path; from claimslicer.training import lock\n"
+    code = "import sys, time; from pathlib import Path; from claimslicer.training.runs import lock\n"
     code += "with lock.held(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     child = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
     try:

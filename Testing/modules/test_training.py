@@ -11,11 +11,11 @@ import pytest
 import slicer
 from claimslicer.errors import OutputError
 from claimslicer.models.registry import list_models
-from claimslicer.training import kinds
-from claimslicer.training.needs import Needs
 from claimslicer.training.progress.history import History
 from claimslicer.training.progress.samples import LabelledSlice, write_sample
-from claimslicer.training.runs import Run, prepare_run
+from claimslicer.training.runs import kinds
+from claimslicer.training.runs.needs import Needs
+from claimslicer.training.runs.run import Run, prepare_run
 from PySide6 import QtCore, QtWidgets
 from PySide6.QtTest import QTest
 from training_cohort import write_cohort

@@ -83,7 +83,7 @@ def _reporting(command: str, events: str | None) -> Iterator[Report]:
         try:
             yield report
         except (MemoryError, OSError, RuntimeError) as error:
-            from claimslicer.training.execute import known_cause
+            from claimslicer.training.runs.execute import known_cause
 
             if cause := known_cause(error):
                 raise ClaimError(cause) from error
@@ -116,7 +116,7 @@ def needs(
 ) -> None:
     """Say what a training would need, after reading the data and a few steps."""
     with reporting("train needs", events) as report:
-        from claimslicer.training.needs import measure_needs
+        from claimslicer.training.runs.needs import measure_needs
 
         found = measure_needs(kind, preset, data, runs, device=device, events=report.events)
         report.record("needs", **found.to_dict())
@@ -135,7 +135,7 @@ def prepare(
     device: DeviceOption = "auto",
 ) -> None:
     """Make a run's folder with its settings, for 'train run'; settings may be edited before."""
-    from claimslicer.training.runs import prepare_run
+    from claimslicer.training.runs.run import prepare_run
 
     run = prepare_run(out.absolute().parent, kind, preset, data, name=out.name, device=device)
     typer.echo(f"Wrote {run.config_file}; start with: claim-slicer train run {run.folder}")
@@ -147,8 +147,8 @@ def run_folder(
 ) -> None:
     """Carry a run out, or go on with it: cohort, training, model. A file 'stop' in the folder pauses it."""
     with reporting("train run", None) as report:
-        from claimslicer.training.execute import execute
-        from claimslicer.training.runs import Run
+        from claimslicer.training.runs.execute import execute
+        from claimslicer.training.runs.run import Run
 
         report.when_stopped = partial(_when_stopped, folder, "the same command goes on")
         report.wrote(*execute(Run(folder.resolve()), report.events))

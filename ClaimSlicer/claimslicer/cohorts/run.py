@@ -23,7 +23,7 @@ from claimslicer.errors import ClaimError, ModelError, SpecificationError, Study
 from claimslicer.events import SILENT, Events
 from claimslicer.outputs import folder_for, write_text
 from claimslicer.training.data.cache import RECIPE_FILE
-from claimslicer.training.lock import held
+from claimslicer.training.runs.lock import held
 
 if TYPE_CHECKING:
     from distributed import Client

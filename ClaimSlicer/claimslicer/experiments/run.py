@@ -14,7 +14,7 @@ from claimslicer.experiments.patients import HELD_BACK, Fold, Patient, Subjects,
 from claimslicer.experiments.scores import THRESHOLDS, ScoreBook, TestHeart
 from claimslicer.experiments.train import FoldTraining
 from claimslicer.models.registry import resolve
-from claimslicer.training import lock
+from claimslicer.training.runs import lock
 
 LOCK_FILE = "lock"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from claimslicer.training.needs import measure_needs
+from claimslicer.training.runs.needs import measure_needs
 from claimslicer.worker.context import Context
 
 

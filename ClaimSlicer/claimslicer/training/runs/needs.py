@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from claimslicer.events import SILENT, Events
 from claimslicer.training.data.cache import CachedStudy, Cohort, case_folders, read_cache, read_case_folders
-from claimslicer.training.kinds import preset_text, trainable
+from claimslicer.training.runs.kinds import preset_text, trainable
 
 if TYPE_CHECKING:
     from claimslicer.training.engine.loop import Trainer

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from claimslicer.training.engine.loop import Trainer
     from claimslicer.training.settings.config import TrainingConfig
 
-PRESET_FOLDER = Path(__file__).parent / "settings" / "presets"
+PRESET_FOLDER = Path(__file__).parents[1] / "settings" / "presets"
 PRESETS = {"trial": "Short trial", "standard": "Standard", "long": "Long"}
 FURTHER_PRESETS = {"segmentation": ("finetune",)}
 """Those of one kind alone, which panels don't offer."""

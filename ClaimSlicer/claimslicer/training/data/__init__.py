@@ -1,1 +1,1 @@
-"""What is learnt from: a cohort in one file, its split, its captions, and what is painted and drawn into it."""
+"""What is learnt from: a cohort in one file, its split and captions, and what is drawn or painted into it."""

@@ -39,8 +39,8 @@ def synthetic_children(
 
     ``variants`` is how many of each, or their numbers: a child depends on ``seed``, its parent's place among
     the parents and its number alone. A heart without infarct gets a scar drawn by ``masks`` (see
-    :mod:`claimslicer.training.data.masks`); one with infarct has its own painted anew in another texture or, not
-    to ``repaint``, another drawn beside it. ``painting`` are options of
+    :mod:`claimslicer.training.data.masks`); one with infarct has its own painted anew in another texture or,
+    not to ``repaint``, another drawn beside it. ``painting`` are options of
     :func:`claimslicer.synthesis.synthesize`, :data:`PAINTING` where there are none. A heart whose RV
     insertions can't be found, or that has no room for a scar, is passed over, and an event says so.
     """

@@ -13,8 +13,9 @@ from claimslicer.training.data.cache import case_folders
 def cohort_captions(root: Path, events: Events = SILENT) -> dict[str, str]:
     """Return the caption of every study with infarct under ``root``, by the name that the cache gives it.
 
-    The published test cases stay unread, as in :func:`claimslicer.training.data.cache.read_case_folders`. Raises
-    :class:`StudyError` for a study without labels, AnatomyError where a heart's turn can't be told.
+    The published test cases stay unread, as in
+    :func:`claimslicer.training.data.cache.read_case_folders`. Raises :class:`StudyError` for a study without
+    labels, AnatomyError where a heart's turn can't be told.
     """
     from claimslicer.anatomy import build_frame
     from claimslicer.smile.caption import caption

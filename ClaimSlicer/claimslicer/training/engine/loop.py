@@ -2,7 +2,8 @@
 
 Every random draw of step *n* comes from generators seeded by ``(seed, n)``, so a resumed run meets the same
 batches and the same noise as an uninterrupted one, and ends with the same weights. A step of several batches
-seeds each by ``(seed, n, batch)``, whichever process takes it: see :mod:`claimslicer.training.engine.processes`.
+seeds each by ``(seed, n, batch)``, whichever process takes it: see
+:mod:`claimslicer.training.engine.processes`.
 """
 
 from __future__ import annotations

@@ -164,7 +164,8 @@ class SegmentationConfig(TrainingConfig):
     """Whether the labeller's coarser levels have losses too, each half that of the level above. The model is
     the same: what they need for it isn't shipped."""
     augmentation: str = "standard"
-    """``standard``, or ``wide`` for images unlike the training ones: see ``claimslicer.training.data.perturb``."""
+    """``standard``, or ``wide`` for images unlike the training ones: see
+    ``claimslicer.training.data.perturb``."""
     architecture: str = "dynunet"
     """Or ``nnunet``, ``nnunet-residual``: nnU-Net's own, see ``claimslicer.segmentation.network``."""
     phase_condition: bool = False

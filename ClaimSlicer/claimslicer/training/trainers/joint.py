@@ -65,7 +65,7 @@ class OnlineSegmentation(SegmentationTrainer):
 
 
 class JointTrainer:
-    """See :class:`claimslicer.training.engine.loop.Trainer`; begins from the two models given by name or path."""
+    """See :class:`claimslicer.training.engine.loop.Trainer`; begins from two models, by name or path."""
 
     def __init__(
         self, config: JointConfig, cohort: Cohort, segmenter: str, generator: str, events: Events = SILENT

@@ -1,0 +1,1 @@
+"""How a run is kept: its folder, its lock, its process, and what it will need."""

@@ -13,8 +13,8 @@ from claimslicer import __version__
 from claimslicer.errors import Cancelled, ClaimError, SpecificationError
 from claimslicer.events import SILENT, EventFanOut, Events, JsonEvents
 from claimslicer.outputs import output_error
-from claimslicer.training.runs import lock
 from claimslicer.training.data.cache import read_case_folders, write_cache
+from claimslicer.training.runs import lock
 from claimslicer.training.runs.kinds import trainable
 from claimslicer.training.runs.run import Run
 

@@ -38,8 +38,8 @@ from claimslicer.models.card import check_name
 from claimslicer.models.registry import SHIPPED, Model, user_folder
 from claimslicer.models.transfer import import_model
 from claimslicer.outputs import make_folder, output_error, write_text
-from claimslicer.training.runs import lock
 from claimslicer.training.data.cache import case_folders
+from claimslicer.training.runs import lock
 from claimslicer.training.runs.kinds import TRAINABLE, preset_text, trainable
 
 State = Literal["waiting", "running", "stopping", "paused", "finished", "failed"]

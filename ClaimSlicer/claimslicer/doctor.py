@@ -41,6 +41,7 @@ NEEDED = (
     Package("SimpleITK", "SimpleITK", "2.3"),
     Package("nibabel", "nibabel", "5"),
     Package("scikit-image", "skimage", "0.22"),
+    Package("scikit-learn", "sklearn", "1.6"),
     Package("torch", "torch", "2.4"),
     Package("monai", "monai", "1.4"),
     Package("safetensors", "safetensors", "0.4"),

@@ -72,6 +72,39 @@ def test_results_that_are_not_synthetic_have_a_sidecar_with_a_recipe_only(tmp_pa
     assert not read_study(path).synthetic
 
 
+SAYS_SYNTHETIC = (
+    {"synthetic": True},
+    {"source": {"synthetic": True}},
+    {"source": {"synthetic": True}, "a": 1},
+)
+
+
+@pytest.mark.parametrize("recipe", SAYS_SYNTHETIC)
+def test_the_mark_is_the_recipes(tmp_path, recipe):
+    path = write_volume(tmp_path / "scan.nii.gz", IMAGE, GEOMETRY, recipe=recipe)
+    assert path.name == "scan_synthetic.nii.gz"
+    assert b"SYNTHETIC" in bytes(nibabel.load(path).header["descrip"])
+    assert json.loads((tmp_path / "scan_synthetic.json").read_text(encoding="utf-8"))["synthetic"] is True
+
+
+@pytest.mark.parametrize(
+    ("recipe", "synthetic"),
+    [*((recipe, False) for recipe in SAYS_SYNTHETIC), ({"synthetic": False}, True)],
+)
+def test_mark_and_recipe_can_not_be_handed_over_in_contradiction(tmp_path, recipe, synthetic):
+    with pytest.raises(OutputError, match="opposite"):
+        write_volume(tmp_path / "scan.nii.gz", IMAGE, GEOMETRY, recipe=recipe, synthetic=synthetic)
+    assert not files_in(tmp_path)
+
+
+def test_what_is_made_from_a_real_study_may_be_synthetic(tmp_path):
+    recipe = make_recipe("synthesize", Study("real", IMAGE, GEOMETRY))
+    assert not read_study(write_volume(tmp_path / "a.nii", IMAGE, GEOMETRY, recipe=recipe)).synthetic
+    assert read_study(
+        write_volume(tmp_path / "b.nii", IMAGE, GEOMETRY, recipe=recipe, synthetic=True)
+    ).synthetic
+
+
 def test_writing_twice_gives_the_same_bytes(tmp_path):
     written = []
     for _ in range(2):

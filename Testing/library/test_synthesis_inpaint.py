@@ -1,13 +1,16 @@
 """Inpainting with the shipped weights, on the phantom."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
-from claimslicer.errors import ModelError, SpecificationError, StudyError
+from claimslicer.errors import ModelError, OutputError, SpecificationError, StudyError
 from claimslicer.labels import Label, ScarLabel, infarct_mask, myocardium_mask
+from claimslicer.studies import read_study, write_volume
 from claimslicer.studies.geometry import Geometry
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
+from claimslicer.studies.synthetic import sidecar_path
 from claimslicer.synthesis import synthesize, synthesize_variants
 from claimslicer.synthesis.normalisation import IN_PLANE, remote_scale
 from claimslicer.synthesis.texture import Texture, edge_step
@@ -228,3 +231,53 @@ def test_the_recipe_says_how_to_make_it_again(heart):
     assert len(recipe["weights"]["sha256"]) == 64
     assert len(recipe["scar_sha256"]) == 64
     assert not infarct_mask(labels).any()
+
+
+def test_a_painted_patient_is_written_with_its_marks(heart, tmp_path):
+    """Of a real study: the plain writer marks what is painted into it, by its recipe alone."""
+    study, labels, scar = heart
+    source = write_volume(tmp_path / "patient.nii.gz", study.image, study.geometry)
+    real = read_study(source)
+    assert not real.synthetic
+    result = synthesize(real, labels, scar, num_inference_steps=1)
+    plain = write_volume(tmp_path / "a.nii.gz", result.image, real.geometry, recipe=result.recipe)
+    own = result.write(tmp_path / "b.nii.gz", tmp_path / "difference.nii.gz")
+    names = ["a_synthetic.nii.gz", "b_synthetic.nii.gz", "difference_synthetic.nii.gz"]
+    assert [file.name for file in (plain, *own)] == names
+    for file in (plain, *own):
+        assert json.loads(sidecar_path(file).read_text(encoding="utf-8"))["synthetic"] is True
+        assert read_study(file).synthetic
+    np.testing.assert_array_equal(read_study(own[0]).image, result.image)
+    with pytest.raises(OutputError):
+        write_volume(
+            tmp_path / "c.nii.gz", result.image, real.geometry, recipe=result.recipe, synthetic=False
+        )
+    with pytest.raises(OutputError, match="two results"):
+        result.write(tmp_path / "d.nii.gz", tmp_path / "d.nii.gz")
+
+
+def test_a_painted_study_is_synthetic_holds_its_scar_and_never_replaces_its_patient(heart, tmp_path):
+    study, labels, scar = heart
+    source = write_volume(tmp_path / "synthetic.nii.gz", study.image, study.geometry)
+    result = synthesize(read_study(source), labels, scar, num_inference_steps=1)
+    assert result.synthetic
+    assert result.study.synthetic
+    np.testing.assert_array_equal(infarct_mask(result.study.labels), scar != ScarLabel.NONE)
+    np.testing.assert_array_equal(result.study.labels == Label.MVO, scar == ScarLabel.MVO)
+    before = source.read_bytes()
+    with pytest.raises(OutputError, match="belongs to the input"):
+        result.write(source)
+    assert source.read_bytes() == before
+
+
+@pytest.mark.parametrize("value", [3, 255, 0.5, -1, float("nan")])
+def test_masks_with_other_values_are_refused(heart, value):
+    study, labels, scar = heart
+    mask = scar.astype(float)
+    mask[tuple(np.argwhere(scar)[0])] = value
+    with pytest.raises(SpecificationError, match="1 for scar and 2 for no-reflow"):
+        synthesize(study, labels, mask)
+    with pytest.raises(SpecificationError, match="labels have values"):
+        synthesize(study, np.where(labels == Label.BACKGROUND, 200, labels), scar)
+    with pytest.raises(SpecificationError, match="0–1"):
+        synthesize(study, labels, scar, intensity=np.full(scar.shape, 1.5))

@@ -132,7 +132,7 @@ def synthesize(
             device=device,
             events=report.events,
         )
-        marks: dict[str, Any] = {"recipe": result.recipe, "synthetic": True, "inputs": inputs}
+        marks: dict[str, Any] = {"recipe": result.recipe, "inputs": inputs}
         with all_or_none(files):
             written = [write_volume(out, result.image, scan.geometry, encoding=scan.encoding, **marks)]
             if difference is not None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 HEADER_KEY = "claim_synthetic"
 """Key in NRRD and MetaImage headers; its value is :data:`HEADER_TEXT`."""
@@ -15,6 +17,20 @@ INTENT_NAME = "synthetic"
 
 VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 _TOKEN = re.compile(r"(?<![a-z])synthetic(?![a-z])", re.IGNORECASE)
+
+
+def recipe_says(recipe: Mapping[str, Any] | None) -> bool | None:
+    """Return what ``recipe`` says of its result: synthetic, not synthetic, or None where it says nothing.
+
+    A result is synthetic where the recipe says so itself, and where its source was.
+    """
+    if recipe is None:
+        return None
+    source = recipe.get("source")
+    own = recipe.get("synthetic")
+    if own is True or (isinstance(source, Mapping) and source.get("synthetic") is True):
+        return True
+    return False if own is False else None
 
 
 def split_suffix(path: Path) -> tuple[str, str]:

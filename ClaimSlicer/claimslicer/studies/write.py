@@ -21,6 +21,7 @@ from claimslicer.studies.synthetic import (
     HEADER_KEY,
     HEADER_TEXT,
     INTENT_NAME,
+    recipe_says,
     sidecar_path,
     split_suffix,
     with_token,
@@ -37,21 +38,24 @@ def write_volume(
     geometry: Geometry,
     *,
     recipe: Mapping[str, Any] | None = None,
-    synthetic: bool = False,
+    synthetic: bool | None = None,
     inputs: Sequence[str | Path] = (),
     encoding: Encoding | None = None,
 ) -> Path:
     """Write ``array`` ``(z, y, x)`` as NIfTI, NRRD or MHA by the suffix of ``path``; return the path written.
 
-    With ``synthetic`` the header says so, and ``_synthetic`` is put into the file name where it isn't yet:
-    print the path returned. A ``recipe``, or ``synthetic``, adds a JSON file of the same name. ``inputs``
+    Of a ``synthetic`` volume the header says so, and ``_synthetic`` is put into the file name where it isn't
+    yet: print the path returned. Unsaid, it is what the ``recipe`` says (:func:`recipe_says`), else not
+    synthetic. A ``recipe``, or ``synthetic``, adds a JSON file of the same name. ``inputs``
     are the files and folders the result was made from, none of which is written over. ``encoding`` is the
     study's: with it a NIfTI file holds the values as the study's own file does. Parent folders are made.
-    Raises OutputError, and leaves nothing behind, where that can't be done.
+    Raises OutputError, and leaves nothing behind, where that can't be done, and where ``synthetic`` and the
+    recipe contradict each other.
     """
     if array.shape != geometry.shape:
         raise ValueError(f"array has shape {array.shape}, its grid {geometry.shape}")
     has_recipe = recipe is not None
+    synthetic = _mark(Path(path), recipe, synthetic)
     target = check_volume_path(path, synthetic=synthetic, recipe=has_recipe, inputs=inputs)
     with ExitStack() as files:
         if has_recipe or synthetic:
@@ -87,6 +91,18 @@ def check_volume_path(
         _protect(sidecar_path(target), inputs)
         _protect_foreign(sidecar_path(target))
     return target
+
+
+def _mark(path: Path, recipe: Mapping[str, Any] | None, synthetic: bool | None) -> bool:
+    """Return whether a volume is synthetic, by what was said and by its recipe, which must agree."""
+    said = recipe_says(recipe)
+    if None not in (said, synthetic) and said != synthetic:
+        word = "synthetic" if said else "not synthetic"
+        raise OutputError(
+            f"The recipe of {path.name} says that it is {word}, the call says the opposite: leave the "
+            "mark to the recipe, or give the recipe of this volume."
+        )
+    return bool(said if synthetic is None else synthetic)
 
 
 def _sidecar(target: Path, recipe: Mapping[str, Any], synthetic: bool) -> str:

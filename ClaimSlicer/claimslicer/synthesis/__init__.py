@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from claimslicer.synthesis.inpaint import SynthesisResult, synthesize, synthesize_variants
+    from claimslicer.synthesis.inpaint import synthesize, synthesize_variants
+    from claimslicer.synthesis.result import SynthesisResult
 
 __all__ = ["SynthesisResult", "synthesize", "synthesize_variants"]
 
@@ -15,3 +16,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(inpaint, name)
     raise AttributeError(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -30,6 +30,7 @@ from claimslicer.synthesis.endocardium import Endocardium
 from claimslicer.synthesis.matching import Border, match_texture
 from claimslicer.synthesis.model import GeneratorModel, load_generator
 from claimslicer.synthesis.normalisation import remote_scale
+from claimslicer.synthesis.result import SynthesisResult, painted_study
 from claimslicer.synthesis.samplers import Jumps, SamplerName, check_sampling, network_evaluations, sample
 from claimslicer.synthesis.text import caption_condition
 from claimslicer.synthesis.texture import Texture, TextureWish
@@ -39,15 +40,6 @@ NATIVE_PIXELS_MM = (1.1, 2.2)
 
 MARGIN_MM = 16.0
 """How far the network sees beyond the myocardium."""
-
-
-@dataclass(frozen=True)
-class SynthesisResult:
-    """``image`` in the study's own type, ``difference`` (new − old) float32, and the recipe, JSON types."""
-
-    image: np.ndarray
-    difference: np.ndarray
-    recipe: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -70,10 +62,47 @@ class _Sampling:
 
 
 def synthesize(
-    study: Study, labels: np.ndarray, scar: np.ndarray, *, seed: int = 0, **options: Any
+    study: Study,
+    labels: np.ndarray,
+    scar: np.ndarray,
+    *,
+    seed: int = 0,
+    model: str | Path | GeneratorModel | None = None,
+    sampler: SamplerName = "dpm",
+    num_inference_steps: int = 8,
+    jumps: Jumps = 1,
+    texture: TextureWish = None,
+    match: bool = True,
+    guidance: float = 1.0,
+    caption: str | None = None,
+    text_encoder: str | Path | None = None,
+    halo_mm: float = 0.0,
+    intensity: np.ndarray | None = None,
+    repaint_existing: bool = False,
+    device: str = "auto",
+    events: Events = SILENT,
 ) -> SynthesisResult:
     """Return ``study`` with ``scar`` painted in, for one seed; see :func:`synthesize_variants`."""
-    return synthesize_variants(study, labels, scar, seeds=[seed], **options)[0]
+    return synthesize_variants(
+        study,
+        labels,
+        scar,
+        seeds=[seed],
+        model=model,
+        sampler=sampler,
+        num_inference_steps=num_inference_steps,
+        jumps=jumps,
+        texture=texture,
+        match=match,
+        guidance=guidance,
+        caption=caption,
+        text_encoder=text_encoder,
+        halo_mm=halo_mm,
+        intensity=intensity,
+        repaint_existing=repaint_existing,
+        device=device,
+        events=events,
+    )[0]
 
 
 def synthesize_variants(
@@ -82,7 +111,7 @@ def synthesize_variants(
     scar: np.ndarray,
     *,
     seeds: Sequence[int],
-    model: str | Path | None = None,
+    model: str | Path | GeneratorModel | None = None,
     sampler: SamplerName = "dpm",
     num_inference_steps: int = 8,
     jumps: Jumps = 1,
@@ -113,7 +142,8 @@ def synthesize_variants(
     The same arguments give the same images, a variant the same as alone.
 
     Raises:
-        SpecificationError: the mask is empty, leaves the myocardium, or an option is unknown.
+        SpecificationError: the mask is empty, holds other values or leaves the myocardium, or an option is
+            unknown.
         StudyError: shapes differ, or the study has no usable remote myocardium.
         ModelError: the weights can't be used.
     """
@@ -148,7 +178,7 @@ def synthesize_variants(
         **told,
     }
     masks: dict[str, Any] = {"scar": scar} if intensity is None else {"scar": scar, "intensity": intensity}
-    recipe = make_recipe("synthesize", study, settings, weights=generator.weights, **masks)
+    recipe = make_recipe("synthesize", study, settings, weights=generator.weights, synthetic=True, **masks)
     border = Border.of(labels, scar, halo, spacing)
     inside = scar != ScarLabel.NONE
     changing = inside | halo | endocardium.mask
@@ -161,7 +191,8 @@ def synthesize_variants(
         filled = endocardium.as_scar(matched, shown, inside)
         image = _blend(study.image, scale.backward(filled), changing, share)
         difference = image.astype(np.float32) - study.image.astype(np.float32)
-        results.append(SynthesisResult(image, difference, recipe | {"seed": int(seed)}))
+        made = painted_study(study, image, labels, scar)
+        results.append(SynthesisResult(image, difference, recipe | {"seed": int(seed)}, made))
     events.progress("painting", 1.0, "done")
     return results
 
@@ -171,6 +202,18 @@ def _check(
 ) -> None:
     if intensity is not None and intensity.shape != scar.shape:
         raise StudyError(f"The scar mask has {scar.shape} voxels and its intensity {intensity.shape}.")
+    if intensity is not None and not ((intensity >= 0) & (intensity <= 1)).all():
+        raise SpecificationError("The intensity has values outside 0–1: give how much of the scar shows.")
+    if not np.isin(scar, [int(value) for value in ScarLabel]).all():
+        raise SpecificationError(
+            f"The scar mask has values from {np.min(scar):g} to {np.max(scar):g}; give one with 0 for none, "
+            "1 for scar and 2 for no-reflow."
+        )
+    if not np.isin(labels, [int(value) for value in Label]).all():
+        raise SpecificationError(
+            f"The labels have values from {np.min(labels):g} to {np.max(labels):g}; give 0 background, "
+            "1 cavity, 2 myocardium, 3 infarct, 4 no-reflow and 5 right ventricle."
+        )
     if not 0 <= halo_mm <= 10:
         raise SpecificationError(f"A halo of {halo_mm:g} mm is not possible; choose 0 to 10.")
     if not (labels == Label.CAVITY).any():

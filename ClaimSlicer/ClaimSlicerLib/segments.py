@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from claimslicer.anatomy.aha import SEGMENTS
 from claimslicer.figures.palette import aha_colour
 from claimslicer.labels import Label, ScarLabel
-from claimslicer.terms import LABEL_TERMS, SCAR_TERMS, SEGMENT_TERMS, Term
+from claimslicer.terms import LABEL_NAMES, LABEL_TERMS, SCAR_TERMS, SEGMENT_TERMS, Term
 
 
 @dataclass(frozen=True)
@@ -28,23 +28,21 @@ class SegmentStyle:
         return plain in (self.name.casefold(), *self.synonyms)
 
 
-_MVO_NAMES = ("no-reflow", "no reflow", "microvascular obstruction")
-
-_LABELS = (
-    (Label.CAVITY, "Cavity", (0.80, 0.25, 0.25), ("lv", "lv cavity", "lv blood pool", "blood pool")),
-    (Label.MYOCARDIUM, "Myocardium", (0.30, 0.65, 0.40), ("lv myocardium", "myo", "lv wall")),
-    (Label.INFARCT, "Infarct", (1.00, 0.80, 0.15), ("scar", "scar tissue", "mi")),
-    (Label.MVO, "MVO", (0.45, 0.20, 0.65), _MVO_NAMES),
-    (Label.RIGHT_VENTRICLE, "Right ventricle", (0.30, 0.50, 0.85), ("rv", "rv cavity", "rv blood pool")),
-)
+_COLOURS = {
+    Label.CAVITY: (0.80, 0.25, 0.25),
+    Label.MYOCARDIUM: (0.30, 0.65, 0.40),
+    Label.INFARCT: (1.00, 0.80, 0.15),
+    Label.MVO: (0.45, 0.20, 0.65),
+    Label.RIGHT_VENTRICLE: (0.30, 0.50, 0.85),
+}
 LABEL_STYLES = tuple(
-    SegmentStyle(label, name, colour, LABEL_TERMS[label], synonyms)
-    for label, name, colour, synonyms in _LABELS
+    SegmentStyle(label, LABEL_NAMES[label][0], colour, LABEL_TERMS[label], LABEL_NAMES[label][1:])
+    for label, colour in _COLOURS.items()
 )
 
 _SCARS = (
     (ScarLabel.SCAR, "Scar", (1.00, 0.80, 0.15), ("infarct", "scar tissue", "mi")),
-    (ScarLabel.MVO, "MVO", (0.45, 0.20, 0.65), _MVO_NAMES),
+    (ScarLabel.MVO, "MVO", (0.45, 0.20, 0.65), LABEL_NAMES[Label.MVO][1:]),
 )
 SCAR_STYLES = tuple(
     SegmentStyle(label, name, colour, SCAR_TERMS[label], synonyms) for label, name, colour, synonyms in _SCARS

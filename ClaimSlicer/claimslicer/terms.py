@@ -48,6 +48,16 @@ LABEL_TERMS: Mapping[Label, Term] = MappingProxyType(
         Label.RIGHT_VENTRICLE: Term(TISSUE, BLOOD, RIGHT_VENTRICLE),
     }
 )
+LABEL_NAMES: Mapping[Label, tuple[str, ...]] = MappingProxyType(
+    {
+        Label.CAVITY: ("Cavity", "lv", "lv cavity", "lv blood pool", "blood pool"),
+        Label.MYOCARDIUM: ("Myocardium", "lv myocardium", "myo", "lv wall"),
+        Label.INFARCT: ("Infarct", "scar", "scar tissue", "mi"),
+        Label.MVO: ("MVO", "no-reflow", "no reflow", "microvascular obstruction"),
+        Label.RIGHT_VENTRICLE: ("Right ventricle", "rv", "rv cavity", "rv blood pool"),
+    }
+)
+"""Each label's name, and others that are understood whatever their case."""
 SCAR_TERMS: Mapping[ScarLabel, Term] = MappingProxyType({ScarLabel.SCAR: SCAR, ScarLabel.MVO: MVO})
 
 _WALL_CODES = {

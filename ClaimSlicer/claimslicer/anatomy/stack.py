@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from claimslicer.anatomy.axis import ACROSS_DEG, off_axis_deg
 from claimslicer.errors import AnatomyError
 from claimslicer.labels import Label, myocardium_mask
 from claimslicer.studies.geometry import Geometry
@@ -83,6 +84,7 @@ def make_stack(labels: np.ndarray, geometry: Geometry, apex_first: bool | None =
     _check(labels, geometry)
     labels = labels.astype(np.uint8, copy=False)
     axis = find_slice_axis(labels, geometry)
+    _check_across(labels, geometry, axis)
     box = _bounding_box(labels)
     canonical = np.moveaxis(labels[box], axis, 0)
     if apex_first is None:
@@ -123,6 +125,17 @@ def _check(labels: np.ndarray, geometry: Geometry) -> None:
             raise AnatomyError(
                 f"The labels hold no left-ventricular {name}; segment the study first or give labels that do."
             )
+
+
+def _check_across(labels: np.ndarray, geometry: Geometry, axis: int) -> None:
+    """Refuse slices that don't lie across the ventricle: segments and transmurality would be wrong."""
+    off = off_axis_deg(labels, geometry, axis)
+    if off > ACROSS_DEG:
+        raise AnatomyError(
+            f"The slices lie {off:.0f}° off the ventricle's short axis, so segments and transmurality can't be "
+            "told on them; make a short-axis stack first: Reformat in the panel, --reformat FILE in the "
+            "command line."
+        )
 
 
 def find_slice_axis(labels: np.ndarray, geometry: Geometry) -> int:

@@ -10,6 +10,9 @@ import numpy as np
 from claimslicer.errors import StudyError
 from claimslicer.labels import Label, myocardium_mask
 
+ROUNDED = 1e-3
+"""Numbers this near to a whole one are whole, as a program that scales or resamples may write them."""
+
 
 @dataclass(frozen=True)
 class LabelConvention:
@@ -52,7 +55,7 @@ def to_internal(stored: np.ndarray, where: str, convention: str | None = None) -
     # A panel maps its labels while the user waits, and the type of a file's is ten times as fast as int64.
     is_whole = np.issubdtype(stored.dtype, np.integer)
     whole = stored if is_whole else np.rint(stored).astype(np.int64)
-    if not is_whole and not np.array_equal(whole, stored):
+    if not is_whole and np.abs(stored - whole).max(initial=0) > ROUNDED:
         raise StudyError(f"{where} holds fractions, so it is no label map; give one with whole numbers.")
     values = _values_in(whole)
     if values <= {0}:

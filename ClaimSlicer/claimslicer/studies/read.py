@@ -3,48 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from claimslicer.errors import StudyError
-from claimslicer.labels import ScarLabel
+from claimslicer.labels import ScarLabel, scar_of_labels
 from claimslicer.studies.conventions import to_internal
 from claimslicer.studies.geometry import Geometry
+from claimslicer.studies.place import GRID_TOLERANCE_MM, outside_mm, reordered, resampled
 from claimslicer.studies.readers import acdc, emidec, layout, myops
+from claimslicer.studies.readers.dicom_stacks import NO_CHOICE, Choice
 from claimslicer.studies.readers.file import read_volume
-from claimslicer.studies.study import Study
+from claimslicer.studies.readers.segmentation import IS_INTERNAL
+from claimslicer.studies.readers.sizes import field_note
+from claimslicer.studies.readers.volume import Volume
+from claimslicer.studies.readers.zipped import is_zip, unpacked
+from claimslicer.studies.study import NOTES, Study
 from claimslicer.studies.synthetic import split_suffix
 
 LAYOUTS = (emidec.find, myops.find, acdc.find)
 """Folder layouts, tried in this order before a loose file or a DICOM folder."""
 
-GRID_TOLERANCE_MM = 3.0
-"""How far the corners of two grids may lie apart: rounded headers differ by less, wrong pairs by more."""
 
+def read_study(path: str | Path, labels: str | Path | None = None, choice: Choice = NO_CHOICE) -> Study:
+    """Read an LGE study from a volume file, a case folder, a DICOM folder, one DICOM file of a stack, or a zip.
 
-def read_study(path: str | Path, labels: str | Path | None = None) -> Study:
-    """Read an LGE study from a volume file, a case folder, a DICOM folder or one DICOM file of a stack.
-
-    ``labels`` is a label map to use instead of the one found beside the image. Raises StudyError, with the
-    reason, where there is no study, more than one, or its parts don't belong together.
+    ``labels`` is a label map to use instead of the one found beside the image, ``choice`` says which of a
+    DICOM folder's stacks is meant. Raises StudyError, with the reason, where there is no study, more than
+    one, or its parts don't belong together.
     """
     path = Path(path)
     if not path.exists():
         raise StudyError(f"There is no file or folder {path}; check its name.")
     path = path.absolute()  # so that "." has a name, and a recipe can be followed from anywhere
+    if is_zip(path):
+        with unpacked(path) as folder:
+            study = read_study(folder, labels, choice)
+            return replace(study, name=path.stem, source=path)
     case = find_case(path)
     if case is None:
-        study = _dicom_study(path)
+        study = _dicom_study(path, choice)
         return study if labels is None else _with_labels(study, Path(labels))
+    if choice:
+        raise StudyError(f"{path} is one volume, so {choice} can't be chosen: leave that out.")
     volume = read_volume(case.image)
+    notes = [field_note(volume.geometry.shape, volume.geometry.spacing), case.metadata.get(NOTES, "")]
+    metadata = {**volume.metadata, **case.metadata, NOTES: " ".join(filter(None, notes))}
     study = Study(
         name=case.name,
         image=volume.image,
         geometry=volume.geometry,
         source=case.image,
         synthetic=volume.synthetic,
-        metadata={**volume.metadata, **case.metadata},
+        metadata={key: value for key, value in metadata.items() if value},
         encoding=volume.encoding,
     )
     if labels is not None:
@@ -95,16 +108,19 @@ def read_labels(path: str | Path, study: Study, *, convention: str | None = None
     """Read a label map that fits ``study``: uint8 ``(z, y, x)`` in the internal table.
 
     ``convention`` is a name from :data:`claimslicer.studies.conventions.CONVENTIONS` that the values are
-    expected to follow; else they tell it themselves. StudyError where they don't, or the grid is another.
+    expected to follow; else they tell it themselves. Labels on another grid are placed by their geometry.
+    StudyError where the values follow no convention, or the labels lie elsewhere.
     """
-    path = Path(path)
-    return to_internal(_on_grid_of(study, path, "labels"), str(path), convention)
+    return _labels_and_note(Path(path), study, convention)[0]
 
 
 def read_scar_mask(path: str | Path, study: Study) -> np.ndarray:
     """Read a scar mask that fits ``study``: uint8 ``(z, y, x)`` of :class:`claimslicer.labels.ScarLabel`."""
     path = Path(path)
-    mask = _on_grid_of(study, path, "scar mask")
+    volume = read_volume(path)
+    mask = _on_grid_of(study, path, volume, "scar mask")[0]
+    if IS_INTERNAL in volume.metadata:  # a segmentation of Slicer, in which infarct is scar
+        mask = scar_of_labels(mask)
     values = np.unique(mask)
     if not np.isin(values, [int(label) for label in ScarLabel]).all():
         raise StudyError(
@@ -119,40 +135,55 @@ def read_scar_mask(path: str | Path, study: Study) -> np.ndarray:
 def read_intensity(path: str | Path, study: Study) -> np.ndarray:
     """Read how much of a scar shows in each voxel of ``study``: float32 ``(z, y, x)``, 0–1."""
     path = Path(path)
-    intensity = _on_grid_of(study, path, "intensity map").astype(np.float32)
+    intensity = _on_grid_of(study, path, read_volume(path), "intensity map")[0].astype(np.float32)
     if intensity.min() < 0 or intensity.max() > 1:
         raise StudyError(f"The intensity map {path} has values outside 0–1; give one made by SMILE.")
     return intensity
 
 
 def _with_labels(study: Study, path: Path, convention: str | None = None) -> Study:
-    from dataclasses import replace
+    labels, note = _labels_and_note(path, study, convention)
+    metadata = {**study.metadata, "labels": str(path), **({"labels placed": note} if note else {})}
+    return replace(study, labels=labels, metadata=metadata)
 
-    labels = read_labels(path, study, convention=convention)
-    return replace(study, labels=labels, metadata={**study.metadata, "labels": str(path)})
 
-
-def _on_grid_of(study: Study, path: Path, what: str) -> np.ndarray:
+def _labels_and_note(path: Path, study: Study, convention: str | None) -> tuple[np.ndarray, str]:
     volume = read_volume(path)
+    stored, note = _on_grid_of(study, path, volume, "labels")
+    known = "EMIDEC" if IS_INTERNAL in volume.metadata else convention
+    return to_internal(stored, str(path), known), note
+
+
+def _on_grid_of(study: Study, path: Path, volume: Volume, what: str) -> tuple[np.ndarray, str]:
+    """Return the values of ``volume`` on the grid of ``study``, and how they got there, "" as they are."""
     mine, theirs = study.geometry, volume.geometry
-    if theirs.shape != mine.shape:
-        sizes = [" × ".join(str(count) for count in reversed(grid.shape)) for grid in (theirs, mine)]
-        raise StudyError(
-            f"The {what} {path} has {sizes[0]} voxels and the image {sizes[1]}; give that of this study."
-        )
-    if not theirs.is_close(mine, GRID_TOLERANCE_MM):
+    if theirs.is_close(mine, GRID_TOLERANCE_MM):
+        return volume.image, ""
+    turned = reordered(volume.image, theirs, mine)
+    if turned is not None:
+        return turned, "their axes were put in the image's order"
+    if theirs.shape == mine.shape:
         raise StudyError(
             f"The {what} {path} lies up to {_distance(theirs, mine):.0f} mm away from the image; "
             f"give the {what} of this study, or save it with the image's header."
         )
-    return volume.image
+    away = outside_mm(volume.image, theirs, mine)
+    if away:
+        sizes = [" × ".join(str(count) for count in reversed(grid.shape)) for grid in (theirs, mine)]
+        raise StudyError(
+            f"The {what} {path} has {sizes[0]} voxels and the image {sizes[1]}, and lies up to {away:.0f} mm "
+            "outside it; give that of this study."
+        )
+    sizes = [" × ".join(str(count) for count in reversed(grid.shape)) for grid in (theirs, mine)]
+    placed = resampled(volume.image, theirs, mine, smooth=what == "intensity map")
+    return placed, f"placed by their geometry, from {sizes[0]} voxels into {sizes[1]}"
 
 
 def _distance(one: Geometry, other: Geometry) -> float:
     return float(np.linalg.norm(one.corners() - other.corners(), axis=1).max())
 
 
-def _dicom_study(path: Path) -> Study:
+def _dicom_study(path: Path, choice: Choice) -> Study:
     from claimslicer.studies.readers import dicom
 
-    return dicom.read(path)
+    return dicom.read(path, choice)

@@ -14,6 +14,10 @@ FIRST_SLICE = "first slice"
 """Key of the metadata: ``apex`` or ``base``, where the collection's convention says which."""
 
 
+NOTES = "note"
+"""Key of the metadata: sentences about how the study was read that its user must see."""
+
+
 @dataclass(frozen=True)
 class Encoding:
     """How a file stores an image: ``image = slope * stored + intercept``, ``stored`` in type ``dtype``."""

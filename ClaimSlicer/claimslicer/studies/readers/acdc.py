@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from claimslicer.studies.readers.layout import CaseFiles, only_one, volume_named, volumes_in
+from claimslicer.studies.study import NOTES
 from claimslicer.studies.synthetic import split_suffix
 
 _FRAME = re.compile(r"patient\d+_frame(\d+)")
@@ -40,7 +41,7 @@ def find(path: Path) -> CaseFiles | None:
         metadata={
             "layout": "ACDC",
             "modality": "cine",
-            "note": "cine image, not late enhancement: use its anatomy only",
+            NOTES: "This is a cine image, not late enhancement: use its anatomy only.",
             **{f"Info.cfg {name}": value for name, value in info.items()},
             **({"phase": phases[0]} if phases else {}),
         },

@@ -5,17 +5,20 @@ from __future__ import annotations
 import warnings
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from claimslicer.errors import StudyError
 from claimslicer.studies.geometry import Geometry
-from claimslicer.studies.readers.dicom_stacks import Slice, Stack, choose, group, kind_of
+from claimslicer.studies.readers.dicom_pixels import pixels
+from claimslicer.studies.readers.dicom_slices import Slice, Stack, group, kind_of
+from claimslicer.studies.readers.dicom_stacks import NO_CHOICE, Choice, choose
+from claimslicer.studies.readers.sizes import check_lengths, check_size, field_note
 from claimslicer.studies.readers.volume import check_image
-from claimslicer.studies.study import Encoding, Study
+from claimslicer.studies.study import NOTES, Study
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -30,36 +33,62 @@ _HEADER_TAGS = {
     "inversion time (ms)": "InversionTime",
 }
 """What goes into a study's metadata; nothing that names the patient."""
+_TRAITS = {
+    "component": "ComplexImageComponent",
+    "acquisition": "AcquisitionNumber",
+    "echo time": "EchoTime",
+    "inversion time": "InversionTime",
+}
 
 
-def read(path: Path) -> Study:
+def read(path: Path, choice: Choice = NO_CHOICE) -> Study:
     """Read the late-enhancement short-axis stack of a folder (searched to its depth), or of a given file.
 
-    The choice between stacks and the rest of what the folder holds are in ``metadata``. StudyError where
-    there is no stack, no single right one (it lists what is there), or slices are missing.
+    ``choice`` says what is asked for among several stacks. The choice between stacks and the rest of what
+    the folder holds are in ``metadata``. StudyError where there is no stack, no single right one (it lists
+    what is there), or slices are missing.
     """
     folder = path if path.is_dir() else path.parent
+    with quiet():
+        return _read(path, folder, choice)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence pydicom, which warns of every value that strays from the standard, as scanners' do."""
     with warnings.catch_warnings():
-        # pydicom warns of every value that strays from the standard, as scanners' do.
         warnings.simplefilter("ignore", UserWarning)
-        return _read(path, folder)
+        yield
 
 
-def _read(path: Path, folder: Path) -> Study:
+def find_stacks(path: Path) -> list[Stack]:
+    """Return the stacks of the MR images in the folder ``path``, or beside the DICOM file ``path``.
+
+    StudyError where there is no image.
+    """
+    folder = path if path.is_dir() else path.parent
     slices = _slices(folder, wanted=path if path.is_file() else None)
     if not slices:
         what = "is no volume or DICOM image" if path.is_file() else "holds no study that I can read"
         raise StudyError(f"{path} {what}; give a NIfTI, NRRD, MHA or DICOM study, or its case folder.")
-    stacks = group(slices)
-    stack, reason = choose(stacks, folder, None if path.is_dir() else path)
-    gap = _slice_distance(stack, folder)
-    image, encoding = _pixels(stack)
+    return group(slices)
+
+
+def _read(path: Path, folder: Path, choice: Choice) -> Study:
+    stacks = find_stacks(path)
+    stack, reason = choose(stacks, folder, None if path.is_dir() else path, choice)
+    gap = slice_distance(stack, folder)
+    geometry = geometry_of(stack, gap)
+    check_size(geometry.shape, 8, folder)
+    check_lengths(geometry.shape, geometry.spacing, folder)
+    image, encoding = pixels(stack, gap)
     check_image(image, folder)
+    notes = [*stack.notes, field_note(geometry.shape, geometry.spacing)]
     others = "; ".join(str(other) for other in stacks if other is not stack)
     return Study(
         name=folder.name,
         image=image,
-        geometry=_geometry(stack, gap),
+        geometry=geometry,
         source=folder,
         synthetic=any(piece.synthetic for piece in stack.slices),
         metadata={
@@ -67,6 +96,7 @@ def _read(path: Path, folder: Path) -> Study:
             "stack": str(stack),
             "choice": reason,
             **({"other stacks": others} if others else {}),
+            **({NOTES: " ".join(filter(None, notes))} if any(notes) else {}),
             **_header(stack.slices[0].path),
         },
         encoding=encoding,
@@ -120,6 +150,8 @@ def _group_items(groups: Iterable[Dataset]) -> list[Dataset]:
 def _slice(file: Path, frame: int, values: Mapping[str, Any]) -> Slice:
     description = str(values.get("SeriesDescription") or values.get("ProtocolName") or "")
     image_type = values.get("FrameType") or values.get("ImageType") or ()
+    types = (image_type,) if isinstance(image_type, str) else tuple(map(str, image_type))
+    component = str(values.get("ComplexImageComponent") or "")
     try:
         return Slice(
             path=file,
@@ -129,7 +161,7 @@ def _slice(file: Path, frame: int, values: Mapping[str, Any]) -> Slice:
             series=str(values.get("SeriesInstanceUID", "")),
             series_number=int(values.get("SeriesNumber") or 0),
             description=description,
-            kind=kind_of(tuple(map(str, image_type)), description),
+            kind=kind_of(types, description, component),
             shape=(int(values["Rows"]), int(values["Columns"])),
             spacing=(float(values["PixelSpacing"][0]), float(values["PixelSpacing"][1])),
             axes=np.array(values["ImageOrientationPatient"], float).reshape(2, 3),
@@ -137,12 +169,32 @@ def _slice(file: Path, frame: int, values: Mapping[str, Any]) -> Slice:
             slope=float(values.get("RescaleSlope", 1)),
             intercept=float(values.get("RescaleIntercept", 0)),
             synthetic=values.get("SyntheticData", "NO") == "YES",
+            image_type=types,
+            component=component,
+            traits=_traits(values, types),
+            taken=_taken(values),
+            cine=int(values.get("CardiacNumberOfImages") or 1) > 1,
+            patient=f"{values.get('PatientID', '')}\n{values.get('PatientName', '')}",
         )
     except (TypeError, ValueError, IndexError) as error:
         raise StudyError(f"{file} doesn't say where its slice lies; export the study again.") from error
 
 
-def _slice_distance(stack: Stack, folder: Path) -> float:
+def _traits(values: Mapping[str, Any], types: tuple[str, ...]) -> dict[str, str]:
+    """Return what may tell images at one place apart, in the order in which it is tried."""
+    found = {"image type": "\\".join(types)}
+    found |= {name: str(values[tag]) for name, tag in _TRAITS.items() if values.get(tag) not in (None, "")}
+    return found
+
+
+def _taken(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return when an image was acquired, as text that sorts by time; empty where the header doesn't say."""
+    times = [str(values.get(tag) or "") for tag in ("AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime")]
+    numbers = [str(values.get(tag) or "").zfill(12) for tag in ("AcquisitionNumber", "InstanceNumber")]
+    return (*times, *numbers)
+
+
+def slice_distance(stack: Stack, folder: Path) -> float:
     """Return the distance of neighbouring slices in mm; StudyError where it isn't the same everywhere."""
     if len(stack.slices) < 2:
         raise StudyError(f"{folder} holds a single slice; give a whole short-axis stack.")
@@ -157,69 +209,18 @@ def _slice_distance(stack: Stack, folder: Path) -> float:
     return float(np.mean(gaps))
 
 
-def _geometry(stack: Stack, gap: float) -> Geometry:
-    first = stack.slices[0]
+def geometry_of(stack: Stack, gap: float) -> Geometry:
+    first = stack.reference
+    lowest = first.position + (stack.heights[0] - first.centre @ first.normal) * first.normal
     # Columns of the direction are the axes of x (along a row), y (down a column) and z (the normal).
     direction = np.column_stack([first.axes[0], first.axes[1], first.normal])
-    x, y, z = (float(value) for value in first.position)
+    x, y, z = (float(value) for value in lowest)
     return Geometry(
         shape=(len(stack.slices), *first.shape),
         spacing=(first.spacing[1], first.spacing[0], gap),
         origin=(x, y, z),
         direction=tuple(float(cosine) for cosine in direction.ravel()),
     )
-
-
-def _pixels(stack: Stack) -> tuple[np.ndarray, Encoding | None]:
-    """Return the stack's values ``(z, y, x)`` and how they are stored."""
-    stored = np.stack([_stored(piece) for piece in stack.slices])
-    scalings = {(piece.slope, piece.intercept) for piece in stack.slices}
-    if scalings == {(1.0, 0.0)}:
-        return stored, None
-    if len(scalings) == 1:
-        encoding = Encoding(stored.dtype, *scalings.pop())
-        return encoding.decode(stored), encoding
-    slopes = np.array([piece.slope for piece in stack.slices])[:, None, None]
-    intercepts = np.array([piece.intercept for piece in stack.slices])[:, None, None]
-    return stored * slopes + intercepts, None
-
-
-def _stored(piece: Slice) -> np.ndarray:
-    """Return the stored pixels ``(y, x)`` of one slice."""
-    import pydicom
-    from pydicom.pixels import pixel_array
-    from pydicom.uid import RLELossless
-
-    try:
-        syntax = pydicom.dcmread(piece.path, stop_before_pixels=True).file_meta.TransferSyntaxUID
-        if not syntax.is_compressed or syntax == RLELossless:
-            return np.array(pixel_array(piece.path, index=piece.frame))
-        return _decompressed(piece)
-    except (RuntimeError, ValueError, AttributeError, NotImplementedError, OSError, EOFError) as error:
-        raise StudyError(
-            f"The pixels of {piece.path} are damaged or packed in a way I can't read; "
-            "export the study again without compression."
-        ) from error
-
-
-def _decompressed(piece: Slice) -> np.ndarray:
-    """Return the stored pixels of a compressed slice, through GDCM.
-
-    GDCM rescales some kinds of image and not others, so it gets a copy that says nothing of rescaling.
-    """
-    import pydicom
-    import SimpleITK as sitk
-
-    dataset = pydicom.dcmread(piece.path)
-    shared, frames = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
-    for part in (dataset, *dataset.get(shared, ()), *dataset.get(frames, ())):
-        for keyword in ("RescaleSlope", "RescaleIntercept", "PixelValueTransformationSequence"):
-            if keyword in part:
-                del part[keyword]
-    with TemporaryDirectory() as folder:
-        copy = Path(folder) / "stored.dcm"
-        dataset.save_as(copy)
-        return sitk.GetArrayFromImage(sitk.ReadImage(str(copy)))[piece.frame]
 
 
 def _header(file: Path) -> dict[str, str]:

@@ -1,20 +1,15 @@
-"""Which slices of a DICOM folder make a stack, and which stack is the late-enhancement short axis."""
+"""Which stack of a DICOM folder is the late-enhancement short axis."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from claimslicer.errors import StudyError
+from claimslicer.studies.readers.dicom_slices import Stack
 
-ANGLE_TOLERANCE = 1e-3
-"""Difference of direction cosines up to which slices are parallel (0.06°)."""
-PLACE_TOLERANCE_MM = 0.5
-"""Slices nearer than this along the normal lie at one place; stacks shifted by less are in line."""
 FEWEST_SLICES = 3
 """A stack to be chosen without being asked for has at least so many slices."""
 
@@ -26,146 +21,101 @@ _ANOTHER = re.compile(
     r"|\b[234] ?ch|[234] ?cham|\b[234] ?c\b|\blax?\b|long|\bvla\b|\bhla\b|\blvot\b"
 )
 _SHORT_AXIS = re.compile(r"sax|\bsa\b|short")
+KINDS = ("PSIR", "magnitude", "phase", "unknown")
+"""What an image may show, as :func:`~claimslicer.studies.readers.dicom_slices.kind_of` tells."""
 
 
-@dataclass(frozen=True, eq=False)
-class Slice:
-    """One image of one file: where it lies, what it shows. ``axes`` is (2, 3): along a row, down a column."""
+@dataclass(frozen=True)
+class Choice:
+    """What the user asks for among several stacks; None leaves it to the rules.
 
-    path: Path
-    frame: int
-    uid: str
-    study: str
-    series: str
-    series_number: int
-    description: str
-    kind: str
-    shape: tuple[int, int]
-    spacing: tuple[float, float]
-    axes: np.ndarray
-    position: np.ndarray
-    slope: float
-    intercept: float
-    synthetic: bool
+    ``series`` is a series' number or UID, ``kind`` one of :data:`KINDS`, ``acquisition`` the number that
+    tells two acquisitions of one series apart.
+    """
 
-    @property
-    def normal(self) -> np.ndarray:
-        """The direction that turns row, column, normal into a right-handed frame."""
-        return np.cross(self.axes[0], self.axes[1])
+    series: str | None = None
+    kind: str | None = None
+    acquisition: str | None = None
 
-    def in_line_with(self, other: Slice) -> bool:
-        """Say whether both have the same grid and lie straight above each other."""
-        shift = self.position - other.position
+    def __bool__(self) -> bool:
+        return any((self.series, self.kind, self.acquisition))
+
+    def __str__(self) -> str:
+        asked = (("series", self.series), ("kind", self.kind), ("acquisition", self.acquisition))
+        return ", ".join(f"{name} {value}" for name, value in asked if value)
+
+    def fits(self, stack: Stack) -> bool:
+        """Say whether ``stack`` is one of those asked for."""
+        series = {piece.series for piece in stack.slices} | {str(n) for n in stack.series_numbers}
+        acquisitions = {piece.traits.get("acquisition", "") for piece in stack.slices}
         return (
-            (self.study, self.shape, self.kind) == (other.study, other.shape, other.kind)
-            and np.allclose(self.spacing, other.spacing, rtol=1e-3)
-            and np.allclose(self.axes, other.axes, atol=ANGLE_TOLERANCE)
-            and np.abs(other.axes @ shift).max() < PLACE_TOLERANCE_MM
+            (self.series is None or self.series in series)
+            and (self.kind is None or self.kind.casefold() == stack.slices[0].kind.casefold())
+            and (self.acquisition is None or acquisitions == {self.acquisition})
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Stack:
-    """Parallel slices in line, by height along their normal; several at one height if ``repeats``."""
-
-    slices: list[Slice] = field(default_factory=list)
-
-    @property
-    def heights(self) -> np.ndarray:
-        """Height of each slice along the first one's normal, in mm."""
-        normal = self.slices[0].normal
-        return np.array([piece.position @ normal for piece in self.slices])
-
-    @property
-    def repeats(self) -> bool:
-        """True where several images lie at one place, as in cine."""
-        return len(self.slices) > 1 and bool(np.diff(self.heights).min() < PLACE_TOLERANCE_MM)
-
-    @property
-    def words(self) -> str:
-        """The series description, ready to look for words."""
-        return re.sub(r"[_\-.]+", " ", self.slices[0].description).lower()
-
-    def __str__(self) -> str:
-        first = self.slices[0]
-        count = len(self.slices)
-        images = f"{count} images" if self.repeats else "1 slice" if count == 1 else f"{count} slices"
-        numbers = sorted({piece.series_number for piece in self.slices})
-        series = f"series {numbers[0]}" if len(numbers) == 1 else f"series {numbers[0]}–{numbers[-1]}"
-        return f"“{first.description or 'no description'}” ({first.kind}, {images}, {series})"
+NO_CHOICE = Choice()
 
 
-def kind_of(image_type: tuple[str, ...], description: str) -> str:
-    """Return "PSIR", "magnitude", "phase" or "unknown" of an image.
-
-    Siemens writes PSIR or MAG into Image Type or the series description, Philips calls the PSIR image real
-    (R) or corrected real (CR); M and P are the common letters for magnitude and phase.
-    """
-    types = {part for item in image_type[2:] for part in re.split(r"[_ ]", item.upper())}
-    words = set(re.split(r"[^A-Z]+", description.upper()))
-    for found in (types, words):
-        if found & {"MAG", "MAGNITUDE"}:
-            return "magnitude"
-        if "PSIR" in found or (found is types and found & {"R", "CR", "REAL"}):
-            return "PSIR"
-    if types & {"P", "PHASE"}:
-        return "phase"
-    return "magnitude" if "M" in types else "unknown"
-
-
-def group(slices: Iterable[Slice]) -> list[Stack]:
-    """Sort slices into stacks: first series by series, then series that continue each other.
-
-    Some exports put each slice of a stack in a series of its own. Such series have the same description but
-    for numbers, are in line, and lie at other heights; at the same heights they are another acquisition.
-    """
-    ordered = sorted(slices, key=lambda piece: (piece.series_number, piece.series, piece.path, piece.frame))
-    parts: list[list[Slice]] = []
-    for piece in ordered:
-        _add(parts, [piece], lambda part, new: part[0].series == new[0].series)
-    whole: list[list[Slice]] = []
-    for part in parts:
-        _add(whole, part, _continues)
-    return [Stack(_by_height(part)) for part in whole]
-
-
-def _by_height(slices: list[Slice]) -> list[Slice]:
-    normal = slices[0].normal
-    return sorted(slices, key=lambda piece: float(piece.position @ normal))
-
-
-def _add(
-    parts: list[list[Slice]], new: list[Slice], belongs: Callable[[list[Slice], list[Slice]], bool]
-) -> None:
-    for part in parts:
-        if new[0].in_line_with(part[0]) and belongs(part, new):
-            part.extend(new)
-            return
-    parts.append(list(new))
-
-
-def _continues(part: list[Slice], new: list[Slice]) -> bool:
-    names = {re.sub(r"\d+", "", piece.description).strip(" _-") for piece in (part[0], new[0])}
-    heights, more = ([piece.position @ part[0].normal for piece in pieces] for pieces in (part, new))
-    apart = np.abs(np.subtract.outer(heights, more)).min() >= PLACE_TOLERANCE_MM
-    return len(names) == 1 and bool(apart)
-
-
-def choose(stacks: list[Stack], folder: Path, wanted: Path | None = None) -> tuple[Stack, str]:
+def choose(
+    stacks: list[Stack], folder: Path, wanted: Path | None = None, choice: Choice = NO_CHOICE
+) -> tuple[Stack, str]:
     """Return the late-enhancement short-axis stack and the reason for it.
 
-    ``wanted`` is a file of the stack that the user asks for. StudyError, listing the stacks, where none or
-    more than one may be meant.
+    ``wanted`` is a file of the stack that the user asks for, ``choice`` says what else they ask.
+    StudyError, listing the stacks, where none or more than one may be meant.
     """
     if wanted is not None:
-        stack = next((stack for stack in stacks if any(piece.path == wanted for piece in stack.slices)), None)
-        if stack is None or stack.repeats:
-            raise StudyError(f"{wanted} belongs to no stack of single slices; {_listed(stacks)}.")
-        return stack, f"asked for by {wanted.name}"
+        return _of_file(stacks, wanted)
     left = [stack for stack in stacks if len(stack.slices) >= FEWEST_SLICES and not stack.repeats]
-    left = [stack for stack in left if stack.slices[0].kind != "phase" and not _ANOTHER.search(stack.words)]
+    if choice:
+        left = [stack for stack in left if choice.fits(stack)]
+        if not left:
+            raise StudyError(f"{folder} holds no stack of {choice}; {listed(stacks)}.")
+    else:
+        left = [stack for stack in left if not is_another(stack)]
     if not left:
-        raise StudyError(f"{folder} holds no late-enhancement short-axis stack; {_listed(stacks)}.")
+        raise StudyError(f"{folder} holds no late-enhancement short-axis stack; {listed(stacks)}.")
+    left, reasons = _preferred(left)
+    patients = {piece.patient for stack in left for piece in stack.slices}
+    if len(patients) > 1:
+        raise StudyError(
+            f"{folder} holds images of {len(patients)} patients: {'; '.join(map(str, left))}; "
+            "give the folder of one of them, or say which with --series."
+        )
+    if len(left) > 1:
+        raise StudyError(
+            f"{folder} holds {len(left)} stacks that may be meant: {'; '.join(map(str, left))}; "
+            "give one file of the right one in place of the folder, or choose with --series, --kind or "
+            "--acquisition."
+        )
+    reasons += [f"asked for by {choice}"] if choice else []
+    says = "" if _LGE.search(left[0].words) else "; nothing in it says late enhancement"
+    return left[0], (", ".join(reasons) or "the only stack") + says
+
+
+def is_another(stack: Stack) -> bool:
+    """Say whether ``stack`` shows something else than late enhancement across the ventricle."""
+    first = stack.slices[0]
+    moving = first.cine and not _LGE.search(stack.words)
+    return first.kind == "phase" or moving or bool(_ANOTHER.search(stack.words))
+
+
+def listed(stacks: list[Stack]) -> str:
+    """Return what a folder has, in words."""
+    shown = "; ".join(map(str, stacks[:8])) + ("; …" if len(stacks) > 8 else "")
+    return f"it has {shown}"
+
+
+def _of_file(stacks: list[Stack], wanted: Path) -> tuple[Stack, str]:
+    stack = next((stack for stack in stacks if any(piece.path == wanted for piece in stack.slices)), None)
+    if stack is None or stack.repeats:
+        raise StudyError(f"{wanted} belongs to no stack of single slices; {listed(stacks)}.")
+    return stack, f"asked for by {wanted.name}"
+
+
+def _preferred(left: list[Stack]) -> tuple[list[Stack], list[str]]:
     reasons = []
     for reason, keep in _PREFERENCES:
         kept = [stack for stack in left if keep(stack)]
@@ -175,21 +125,10 @@ def choose(stacks: list[Stack], folder: Path, wanted: Path | None = None) -> tup
     if len(left) > 1 and {stack.slices[0].kind for stack in left} == {"PSIR", "magnitude"}:
         left = [stack for stack in left if stack.slices[0].kind == "PSIR"]
         reasons.append("PSIR rather than magnitude")
-    if len(left) > 1:
-        raise StudyError(
-            f"{folder} holds {len(left)} stacks that may be meant: {'; '.join(map(str, left))}; "
-            "give one file of the right one in place of the folder."
-        )
-    says = "" if _LGE.search(left[0].words) else "; nothing in it says late enhancement"
-    return left[0], (", ".join(reasons) or "the only stack") + says
+    return left, reasons
 
 
 _PREFERENCES: tuple[tuple[str, Callable[[Stack], bool]], ...] = (
     ("described as late enhancement", lambda stack: bool(_LGE.search(stack.words))),
     ("described as short axis", lambda stack: bool(_SHORT_AXIS.search(stack.words))),
 )
-
-
-def _listed(stacks: list[Stack]) -> str:
-    shown = "; ".join(map(str, stacks[:8])) + ("; …" if len(stacks) > 8 else "")
-    return f"it has {shown}"

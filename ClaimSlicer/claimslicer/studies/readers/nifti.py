@@ -10,6 +10,7 @@ import numpy as np
 
 from claimslicer.errors import StudyError
 from claimslicer.studies.geometry import Geometry
+from claimslicer.studies.readers.sizes import NIFTI_UNITS, check_lengths, check_size
 from claimslicer.studies.readers.volume import Volume, refuse_many
 from claimslicer.studies.study import Encoding
 from claimslicer.studies.synthetic import says_synthetic
@@ -31,6 +32,7 @@ def read(path: Path) -> Volume:
         file: Any = nibabel.load(path, mmap=False)  # a mapped file could not be replaced on Windows
         header = file.header
         shape = _three_dimensions(path, file.shape)
+        check_size(shape, header.get_data_dtype().itemsize, path)
         stored = np.asanyarray(file.dataobj.get_unscaled()).reshape(shape).T
     except (ImageFileError, HeaderDataError, ValueError) as error:
         raise StudyError(f"{path} is not a NIfTI file; check what was saved under this name.") from error
@@ -78,6 +80,9 @@ def _geometry(path: Path, header: Any, shape: tuple[int, ...]) -> Geometry:
     cosines = RAS_TO_LPS @ affine[:3, :3] / lengths
     spacing = _spacing(path, np.abs(np.asarray(header["pixdim"][1:4], float)), lengths)
     origin = RAS_TO_LPS @ affine[:3, 3]
+    unit, mm = NIFTI_UNITS.get(int(header["xyzt_units"]) & 7, ("", 1.0))
+    spacing, origin = spacing * mm, origin * mm
+    check_lengths(shape, spacing.tolist(), path, unit)
     # np.linalg.svd gives the nearest true rotation or mirror image, so rounding doesn't build up.
     left, _, right = np.linalg.svd(cosines)
     return Geometry(

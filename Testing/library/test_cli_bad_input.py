@@ -121,7 +121,7 @@ def test_labels_that_cannot_be_used(cli, case, out, phantom, command, how):
     elif how == "no myocardium":
         write_volume(path, np.where(labels == Label.CAVITY, labels, 0).astype(np.uint8), grid)
     elif how == "another shape":
-        half = replace(grid, shape=(*grid.shape[:2], 48))
+        half = replace(grid, shape=(*grid.shape[:2], 48), origin=(200.0, 0.0, 0.0))
         write_volume(path, labels[:, :, :48], half)
     elif how == "far away":
         moved = replace(grid, origin=(200.0, 0.0, 0.0))

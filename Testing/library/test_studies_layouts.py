@@ -221,9 +221,10 @@ def test_labels_whose_header_is_rounded_fit(tmp_path, study):
     assert np.array_equal(read_labels(path, study), heart())
 
 
-def test_labels_of_another_shape(tmp_path, study):
-    path = write_volume(tmp_path / "labels.nii.gz", heart()[:3], replace(GEOMETRY, shape=(3, 32, 30)))
-    with pytest.raises(StudyError, match=r"30 × 32 × 3 voxels and the image 30 × 32 × 4"):
+def test_labels_of_another_shape_that_lie_elsewhere(tmp_path, study):
+    away = replace(GEOMETRY, shape=(3, 32, 30), origin=(12.0, -30.0, 95.0))
+    path = write_volume(tmp_path / "labels.nii.gz", heart()[:3], away)
+    with pytest.raises(StudyError, match=r"30 × 32 × 3 voxels and the image 30 × 32 × 4, and lies up to 35"):
         read_labels(path, study)
 
 

@@ -64,11 +64,10 @@ def reformat(study: Study, grid: Geometry) -> Study:
         image += ndimage.map_coordinates(study.image.astype(np.float32), at, order=1, cval=lowest)
         if votes is not None and study.labels is not None:
             found = ndimage.map_coordinates(study.labels, at, order=0, cval=0)
-            for value, vote in enumerate(votes):
-                vote += found == value
+            votes += found == np.arange(len(votes))[:, None, None, None]
     note = (
-        f"This is a short-axis stack of {grid.shape[0]} slices, {SLICE_MM:g} mm apart, computed from a scan in "
-        "another orientation."
+        f"This is a short-axis stack of {grid.shape[0]} slices, {SLICE_MM:g} mm apart, computed from a scan "
+        "in another orientation."
     )
     before = study.metadata.get(NOTES)
     return Study(

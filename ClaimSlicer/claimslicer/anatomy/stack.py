@@ -132,8 +132,8 @@ def _check_across(labels: np.ndarray, geometry: Geometry, axis: int) -> None:
     off = off_axis_deg(labels, geometry, axis)
     if off > ACROSS_DEG:
         raise AnatomyError(
-            f"The slices lie {off:.0f}° off the ventricle's short axis, so segments and transmurality can't be "
-            "told on them; make a short-axis stack first: Reformat in the panel, --reformat FILE in the "
+            f"The slices lie {off:.0f}° off the ventricle's short axis, so segments and transmurality can't "
+            "be told on them; make a short-axis stack first: Reformat in the panel, --reformat FILE in the "
             "command line."
         )
 

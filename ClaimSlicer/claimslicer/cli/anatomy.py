@@ -9,18 +9,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from claimslicer.cli.arguments import (
+    AcquisitionOption,
     ApexOption,
     FrameOptions,
     InsertionsOption,
+    KindOption,
     LabelsOption,
     MirroredOption,
+    ReformatOption,
     RuleOption,
+    SeriesOption,
     StudyArgument,
     all_or_none,
     check_apart,
     check_volume_outputs,
+    choice_of,
     insertions_sentence,
     labelled_study,
+    reformatted,
+    say_notes,
 )
 from claimslicer.cli.reporting import EventsOption, reporting
 from claimslicer.outputs import check_output, write_text
@@ -41,6 +48,10 @@ def anatomy(
     json_out: Annotated[
         Path | None, typer.Option("--json", help="Frame to write as JSON.", show_default=False)
     ] = None,
+    series: SeriesOption = None,
+    kind: KindOption = None,
+    acquisition: AcquisitionOption = None,
+    reformat: ReformatOption = None,
     events: EventsOption = None,
 ) -> None:
     """Lay the AHA 17-segment model on a study."""
@@ -48,11 +59,14 @@ def anatomy(
         from claimslicer.studies import make_recipe, write_volume
 
         inputs = [path for path in (study, labels) if path is not None]
-        scan, label_map = labelled_study(study, labels)
+        scan, label_map = labelled_study(study, labels, choice_of(series, kind, acquisition))
+        say_notes(report, scan)
         files = check_volume_outputs(out, inputs=inputs, synthetic=scan.synthetic)
         if json_out is not None:
             files.append(check_output(json_out))
             check_apart(files)
+        if reformat is not None:
+            scan, label_map = reformatted(scan, reformat, "anatomy", inputs, report)
         frame = FrameOptions(insertions, rule, apex_first, mirrored).frame_of(scan, label_map)
         facts = describe_frame(frame)
         recipe = make_recipe("anatomy", scan, facts["settings"])

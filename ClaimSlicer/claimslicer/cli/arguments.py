@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     import numpy as np
 
     from claimslicer.anatomy import AngleRule, Insertions, LVFrame
+    from claimslicer.cli.reporting import Report
     from claimslicer.studies import Study
+    from claimslicer.studies.readers.dicom_stacks import Choice
 
 StudyArgument = Annotated[
     Path,
     typer.Argument(
         metavar="STUDY",
-        help="A volume file, an EMIDEC, MyoPS or ACDC case folder, or a DICOM folder.",
+        help="A volume file, an EMIDEC, MyoPS or ACDC case folder, a DICOM folder or file, or a zip of one.",
         show_default=False,
     ),
 ]
@@ -62,20 +64,60 @@ ModelOption = Annotated[
         "--model", help="Model's name, folder or .safetensors file; else the shipped one.", show_default=False
     ),
 ]
+SeriesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--series",
+        metavar="NUMBER|UID",
+        help="Which series of a DICOM folder, as inspect lists them.",
+        show_default=False,
+    ),
+]
+KindOption = Annotated[
+    Literal["PSIR", "magnitude"] | None,
+    typer.Option("--kind", help="Which kind of image, where a folder has both.", show_default=False),
+]
+AcquisitionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--acquisition",
+        metavar="NUMBER",
+        help="Which acquisition, where a series has several.",
+        show_default=False,
+    ),
+]
+ReformatOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--reformat",
+        metavar="FILE",
+        help="Where slices don't lie across the ventricle: make a short-axis stack, write it to FILE and "
+        "go on with that.",
+        show_default=False,
+    ),
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps …")]
 
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same result.")]
 
 
-def labelled_study(path: Path, labels: Path | None) -> tuple[Study, np.ndarray]:
+def choice_of(series: str | None, kind: str | None, acquisition: str | None) -> Choice:
+    """Return which of a DICOM folder's stacks the options ask for."""
+    from claimslicer.studies.readers.dicom_stacks import Choice
+
+    return Choice(series, kind, acquisition)
+
+
+def labelled_study(path: Path, labels: Path | None, choice: Choice | None = None) -> tuple[Study, np.ndarray]:
     """Read a study and the labels that it must have, its own or those given.
 
     Labels that were made from a synthetic image make all that follows synthetic.
     """
     from claimslicer.studies import read_study
+    from claimslicer.studies.readers.dicom_stacks import NO_CHOICE
     from claimslicer.studies.synthetic import is_marked_beside
 
-    study = read_study(path, labels)
+    study = read_study(path, labels, choice or NO_CHOICE)
     if labels is not None and is_marked_beside(labels):
         study = replace(study, synthetic=True)
     if study.labels is None:
@@ -83,6 +125,48 @@ def labelled_study(path: Path, labels: Path | None) -> tuple[Study, np.ndarray]:
             f"{path} comes without labels: give them with --labels, or make them with 'claim-slicer segment'."
         )
     return study, study.labels
+
+
+def say_notes(report: Report, study: Study) -> None:
+    """Tell what the reader noted that the user must know."""
+    from claimslicer.studies.study import NOTES
+
+    if note := study.metadata.get(NOTES):
+        report.say(note)
+    if placed := study.metadata.get("labels placed"):
+        report.say(f"The labels lie on another grid: {placed}.")
+
+
+def reformatted(
+    study: Study, file: Path, command: str, inputs: Sequence[Path], report: Report
+) -> tuple[Study, np.ndarray]:
+    """Return ``study``, which has labels, as a short-axis stack with its labels, both written to ``file``.
+
+    The labels go beside it, as ``FILE_labels``.
+    """
+    from claimslicer.segmentation.reformat import to_short_axis
+    from claimslicer.studies import make_recipe, write_volume
+
+    beside = labels_beside(file)
+    files = check_volume_outputs(file, beside, inputs=inputs, synthetic=study.synthetic)
+    assert study.labels is not None
+    labels = study.labels
+    stack = to_short_axis(study, lambda _: labels)
+    assert stack.labels is not None
+    recipe = make_recipe(command, study, {"reformatted_to": stack.geometry})
+    marks: dict[str, Any] = {"recipe": recipe, "synthetic": study.synthetic, "inputs": inputs}
+    with all_or_none(files):
+        image = write_volume(file, stack.image, stack.geometry, **marks)
+        report.wrote(image, write_volume(labels_beside(image), stack.labels, stack.geometry, **marks))
+    return stack, stack.labels
+
+
+def labels_beside(image: Path) -> Path:
+    """Return where the labels of the volume ``image`` lie: ``heart.nii.gz`` → ``heart_labels.nii.gz``."""
+    from claimslicer.studies.synthetic import split_suffix
+
+    stem, suffix = split_suffix(image)
+    return image.with_name(f"{stem}_labels{suffix}")
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from claimslicer.cli import (
     doctor,
     evaluate,
     experiment,
+    inspect,
     models,
     nnunet,
     quantify,
@@ -45,6 +46,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("demo")(demo.demo)
+app.command("inspect")(inspect.inspect)
 app.command("anatomy")(anatomy.anatomy)
 app.command("smile")(smile.smile)
 app.command("synthesize")(synthesize.synthesize)

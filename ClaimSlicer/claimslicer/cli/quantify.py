@@ -8,15 +8,22 @@ from typing import Annotated
 import typer
 
 from claimslicer.cli.arguments import (
+    AcquisitionOption,
     ApexOption,
     FrameOptions,
     InsertionsOption,
+    KindOption,
     LabelsOption,
     MirroredOption,
+    ReformatOption,
     RuleOption,
+    SeriesOption,
     StudyArgument,
+    choice_of,
     insertions_sentence,
     labelled_study,
+    reformatted,
+    say_notes,
 )
 from claimslicer.cli.reporting import EventsOption, reporting
 from claimslicer.outputs import make_folder
@@ -36,6 +43,10 @@ def quantify(
     rule: RuleOption = "fixed",
     apex_first: ApexOption = None,
     mirrored: MirroredOption = False,
+    series: SeriesOption = None,
+    kind: KindOption = None,
+    acquisition: AcquisitionOption = None,
+    reformat: ReformatOption = None,
     events: EventsOption = None,
 ) -> None:
     """Measure a labelled study: ml, g, % of the LV, transmurality, bull's-eyes."""
@@ -45,7 +56,11 @@ def quantify(
         from claimslicer.studies import read_labels
 
         make_folder(out)
-        scan, label_map = labelled_study(study, labels)
+        scan, label_map = labelled_study(study, labels, choice_of(series, kind, acquisition))
+        say_notes(report, scan)
+        if reformat is not None:
+            inputs = [path for path in (study, labels) if path is not None]
+            scan, label_map = reformatted(scan, reformat, "quantify", inputs, report)
         truth = None if reference is None else read_labels(reference, scan)
         options = FrameOptions(insertions, rule, apex_first, mirrored)
         # The reference tells better than what is measured how the ventricle lies and is turned.

@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from claimslicer.cli.arguments import (
+    AcquisitionOption,
     ApexOption,
     FrameOptions,
     InsertionsOption,
+    KindOption,
     LabelsOption,
     MirroredOption,
     RuleOption,
+    SeriesOption,
     StudyArgument,
     all_or_none,
     check_volume_outputs,
+    choice_of,
     labelled_study,
     parse_range,
     parse_segments,
+    say_notes,
 )
 from claimslicer.cli.reporting import EventsOption, Report, reporting
 from claimslicer.errors import SpecificationError
@@ -99,6 +104,9 @@ def smile(
     rule: RuleOption = "fixed",
     apex_first: ApexOption = None,
     mirrored: MirroredOption = False,
+    series: SeriesOption = None,
+    kind: KindOption = None,
+    acquisition: AcquisitionOption = None,
     events: EventsOption = None,
 ) -> None:
     """Make a scar mask in the myocardium: 1 scar, 2 no-reflow (MVO); or say what a mask holds.
@@ -119,11 +127,12 @@ def smile(
             "seed": seed,
         }
         given = {name: value for name, value in fields.items() if value is not None}
+        chosen = choice_of(series, kind, acquisition)
         place = FrameOptions(insertions, rule, apex_first, mirrored)
         if describe is not None:
             if given or random or (out, spec, caption) != (None, None, None):
                 raise SpecificationError("--describe makes no mask: leave out what asks for one.")
-            report.say(_caption_of(describe, *labelled_study(study, labels), place, intensity))
+            report.say(_caption_of(describe, *labelled_study(study, labels, chosen), place, intensity))
             return
         if out is None:
             raise SpecificationError("Say where the scar mask goes: --out FILE.")
@@ -132,7 +141,8 @@ def smile(
                 "Give one of --random, --caption and the place of the scar (--segments, --spec)."
             )
         asked = None if random or caption is not None else _asked_specification(spec, given)
-        scan, label_map = labelled_study(study, labels)
+        scan, label_map = labelled_study(study, labels, chosen)
+        say_notes(report, scan)
         inputs = [path for path in (study, labels, spec) if path is not None]
         check_volume_outputs(out, intensity, inputs=inputs, synthetic=scan.synthetic)
         frame = place.frame_of(scan, label_map)

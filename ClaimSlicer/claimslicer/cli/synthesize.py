@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from claimslicer.cli.arguments import (
+    AcquisitionOption,
     DeviceOption,
+    KindOption,
     LabelsOption,
     ModelOption,
     SeedOption,
+    SeriesOption,
     StudyArgument,
     all_or_none,
     check_volume_outputs,
+    choice_of,
     labelled_study,
+    say_notes,
 )
 from claimslicer.cli.reporting import EventsOption, reporting
 from claimslicer.errors import SpecificationError
@@ -97,6 +102,9 @@ def synthesize(
         Path | None,
         typer.Option("--difference", help="Result minus study, to write.", show_default=False),
     ] = None,
+    series: SeriesOption = None,
+    kind: KindOption = None,
+    acquisition: AcquisitionOption = None,
     events: EventsOption = None,
 ) -> None:
     """Paint a scar into a study; outside the mask, and its halo if one is asked for, no voxel changes.
@@ -111,7 +119,8 @@ def synthesize(
         like = _study_of(texture)
         inputs = [path for path in (study, labels, scar, intensity, like) if path is not None]
         files = check_volume_outputs(out, difference, inputs=inputs, synthetic=True)
-        scan, anatomy = labelled_study(study, labels)
+        scan, anatomy = labelled_study(study, labels, choice_of(series, kind, acquisition))
+        say_notes(report, scan)
         mask = read_scar_mask(scar, scan)
         result = synthesize_scar(
             scan,

@@ -94,7 +94,5 @@ def resampled(array: np.ndarray, theirs: Geometry, mine: Geometry, *, smooth: bo
         inside = np.all((at >= 0) & (at < theirs.shape), axis=-1)
         found = np.zeros(mine.shape, array.dtype)
         found[inside] = array[tuple(at[inside].T)]
-        for vote, value in zip(votes, values, strict=True):
-            vote += found == value
+        votes += found == values[:, None, None, None]
     return values[votes.argmax(axis=0)]
-

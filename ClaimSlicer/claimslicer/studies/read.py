@@ -28,7 +28,7 @@ LAYOUTS = (emidec.find, myops.find, acdc.find)
 
 
 def read_study(path: str | Path, labels: str | Path | None = None, choice: Choice = NO_CHOICE) -> Study:
-    """Read an LGE study from a volume file, a case folder, a DICOM folder, one DICOM file of a stack, or a zip.
+    """Read an LGE study from a volume file, a case or DICOM folder, one DICOM file of a stack, or a zip.
 
     ``labels`` is a label map to use instead of the one found beside the image, ``choice`` says which of a
     DICOM folder's stacks is meant. Raises StudyError, with the reason, where there is no study, more than

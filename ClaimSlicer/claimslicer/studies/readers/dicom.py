@@ -189,9 +189,12 @@ def _traits(values: Mapping[str, Any], types: tuple[str, ...]) -> dict[str, str]
 
 def _taken(values: Mapping[str, Any]) -> tuple[str, ...]:
     """Return when an image was acquired, as text that sorts by time; empty where the header doesn't say."""
-    times = [str(values.get(tag) or "") for tag in ("AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime")]
-    numbers = [str(values.get(tag) or "").zfill(12) for tag in ("AcquisitionNumber", "InstanceNumber")]
-    return (*times, *numbers)
+    times = ("AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime")
+    numbers = ("AcquisitionNumber", "InstanceNumber")
+    return (
+        *(str(values.get(tag) or "") for tag in times),
+        *(str(values.get(tag) or "").zfill(12) for tag in numbers),
+    )
 
 
 def slice_distance(stack: Stack, folder: Path) -> float:

@@ -19,7 +19,8 @@ def pixels(stack: Stack, gap: float) -> tuple[np.ndarray, Encoding | None]:
     """
     stored = [_stored(piece) for piece in stack.slices]
     if any(plane.shape != stack.reference.shape for plane in stored):
-        raise StudyError(f"The pixels of {stack.slices[0].path} are not what its header says; export it again.")
+        file = stack.slices[0].path
+        raise StudyError(f"The pixels of {file} are not what its header says; export the study again.")
     scalings = {(piece.slope, piece.intercept) for piece in stack.slices}
     in_line = stack.planned_first is None
     if in_line and scalings == {(1.0, 0.0)}:
@@ -38,7 +39,7 @@ def pixels(stack: Stack, gap: float) -> tuple[np.ndarray, Encoding | None]:
 
 
 def _on_plane_of(stack: Stack, index: int, plane: np.ndarray, gap: float) -> np.ndarray:
-    """Resample a slice to its place in the stack's grid, along its own plane; those in line stay as they are."""
+    """Resample a slice to its place in the stack's grid, along its own plane, unless it is in line."""
     from scipy import ndimage
 
     piece, reference = stack.slices[index], stack.reference

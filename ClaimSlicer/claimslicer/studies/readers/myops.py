@@ -38,14 +38,9 @@ def find(path: Path) -> CaseFiles | None:
         raise StudyError(f"{path} is {sequence} of its case; give the late-enhancement one, {wanted}.")
     if ending not in LGE:
         return None
-    label_folders = [image.parent, *sorted(image.parent.parent.glob("*_gd"))]
-    return CaseFiles(
-        name=case,
-        image=image,
-        labels=volume_named(label_folders, f"{case}_gd"),
-        convention="MyoPS",
-        metadata={"layout": "MyoPS", NOTES: "Oedema (1220) is read as myocardium."},
-    )
+    labels = volume_named([image.parent, *sorted(image.parent.parent.glob("*_gd"))], f"{case}_gd")
+    note = {} if labels is None else {NOTES: "Oedema (1220) is read as myocardium."}
+    return CaseFiles(case, image, labels, "MyoPS", {"layout": "MyoPS", **note})
 
 
 def _split(path: Path) -> tuple[str, str]:

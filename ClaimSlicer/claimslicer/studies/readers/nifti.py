@@ -48,7 +48,11 @@ def read(path: Path) -> Volume:
         geometry=_geometry(path, header, stored.shape),
         encoding=encoding,
         synthetic=says_synthetic(text),
-        metadata={"format": "NIfTI", **({"description": text.strip()} if text.strip() else {})},
+        metadata={
+            "format": "NIfTI",
+            **_unit(header),
+            **({"description": text.strip()} if text.strip() else {}),
+        },
     )
 
 
@@ -71,6 +75,11 @@ def _text(field: np.ndarray) -> str:
 
 def _reason(error: BaseException) -> str:
     return str(error).rstrip(".").splitlines()[0] if str(error) else type(error).__name__
+
+
+def _unit(header: Any) -> dict[str, str]:
+    name = NIFTI_UNITS.get(int(header["xyzt_units"]) & 7, ("", 1.0))[0]
+    return {"unit": name} if name else {}
 
 
 def _geometry(path: Path, header: Any, shape: tuple[int, ...]) -> Geometry:

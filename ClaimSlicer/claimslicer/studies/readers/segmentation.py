@@ -14,7 +14,7 @@ import numpy as np
 
 from claimslicer.errors import StudyError
 from claimslicer.labels import Label
-from claimslicer.terms import LABEL_NAMES, LABEL_TERMS
+from claimslicer.terms import BLOOD, LABEL_NAMES, LABEL_TERMS
 
 IS_INTERNAL = "internal labels"
 """Key of a volume's metadata: its values are :class:`claimslicer.labels.Label` already."""
@@ -57,7 +57,8 @@ def to_labels(layers: np.ndarray, header: Mapping[str, str], path: Path) -> np.n
         elif label not in found or mask.any():
             found[label] = (name, mask)
     if unclear:
-        names, known = ", ".join(f"“{name}”" for name in unclear), ", ".join(n[0] for n in LABEL_NAMES.values())
+        names = ", ".join(f"“{name}”" for name in unclear)
+        known = ", ".join(known[0] for known in LABEL_NAMES.values())
         raise StudyError(
             f"I don't know what {names} in {path} means; name each segment {known}, or give it that term."
         )
@@ -70,11 +71,12 @@ def to_labels(layers: np.ndarray, header: Mapping[str, str], path: Path) -> np.n
 
 def label_of(name: str, tags: str) -> Label | None:
     """Return what a segment means, by its code in ``tags``, else by its name; None where neither says."""
-    category, kind, region = _codes(tags)
+    kind, region = _codes(tags)
     for label, term in LABEL_TERMS.items():
-        if kind == term.type.value and region in ("", "" if term.region is None else term.region.value):
-            if region or kind != LABEL_TERMS[Label.CAVITY].type.value:  # blood alone is of either ventricle
-                return label
+        where = "" if term.region is None else term.region.value
+        # Blood alone may be of either ventricle.
+        if kind == term.type.value and (region == where or (not region and kind != BLOOD.value)):
+            return label
     if kind == _INFARCT_CODE:
         return Label.INFARCT
     plain = " ".join(name.replace("_", " ").casefold().split())
@@ -84,15 +86,15 @@ def label_of(name: str, tags: str) -> Label | None:
     return None
 
 
-def _codes(tags: str) -> tuple[str, str, str]:
-    """Return the values of category, type and region of a segment's terminology entry, "" where missing."""
+def _codes(tags: str) -> tuple[str, str]:
+    """Return the values of type and region of a segment's terminology entry, "" where missing."""
     for tag in tags.split("|"):
         key, _, entry = tag.partition(":")
         if key == "TerminologyEntry":
             parts = [*(part.split("^") for part in entry.split("~")), *[[""]] * 7]
-            category, kind, region = (part[1] if len(part) > 1 else "" for part in (parts[1], parts[2], parts[5]))
-            return category, kind, region
-    return "", "", ""
+            kind, region = (part[1] if len(part) > 1 else "" for part in (parts[2], parts[5]))
+            return kind, region
+    return "", ""
 
 
 def _mask(layers: np.ndarray, header: Mapping[str, str], index: int, path: Path) -> np.ndarray:
@@ -101,4 +103,4 @@ def _mask(layers: np.ndarray, header: Mapping[str, str], index: int, path: Path)
         value = int(header.get(f"Segment{index}_LabelValue", "1"))
         return layers[..., layer] == value
     except (ValueError, IndexError) as error:
-        raise StudyError(f"{path} names a layer that it doesn't hold; save the segmentation again.") from error
+        raise StudyError(f"{path} names a layer that it doesn't hold; save it again.") from error

@@ -39,7 +39,7 @@ def check_lengths(shape: Sequence[int], spacing: Sequence[float], path: Path, un
     if all(low <= size <= high for size in spacing) and extent <= FIELD_MM[1]:
         return
     sizes = " × ".join(f"{size:.3g}" for size in spacing)
-    stored = {name: mm for name, mm in NIFTI_UNITS.values()}.get(unit, 1.0)
+    stored = dict(NIFTI_UNITS.values()).get(unit, 1.0)
     fitting = [
         name
         for name, mm in NIFTI_UNITS.values()

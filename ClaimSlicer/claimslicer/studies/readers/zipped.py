@@ -70,11 +70,12 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, path: Path) -> None:
 
 
 def _is_plain(part: str) -> bool:
-    return part not in ("/", ".", "..") and ":" not in part and len(part.encode()) < 200 and part.isprintable()
+    special = part in ("/", ".", "..") or ":" in part
+    return not special and part.isprintable() and len(part.encode(errors="replace")) < 200
 
 
 def _too_much(path: Path) -> StudyError:
     return StudyError(
-        f"{path} would unpack to more than a study needs ({MAX_FILES:,} files, {MAX_BYTES // 2**30} GB); unpack "
-        "it yourself and give the folder of the study."
+        f"{path} would unpack to more than a study needs ({MAX_FILES:,} files, {MAX_BYTES // 2**30} GB); "
+        "unpack it yourself and give the folder of the study."
     )

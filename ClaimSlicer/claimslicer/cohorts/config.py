@@ -46,10 +46,17 @@ class Source:
     """
 
     folder: Path
+    """A folder of labelled case folders."""
     draws: int = 1
+    """Synthetic studies of each heart; not beside ``count``."""
     infarcted: Infarcted = "add"
+    """What a heart with infarct gets: another scar beside its own (``add``), its own painted anew
+    (``repaint``), or nothing (``skip``)."""
     parts: tuple[str, ...] = ("training",)
+    """Parts of the split by patient to take: training, validation. The published test cases are never
+    taken."""
     prefix: str = ""
+    """Goes before the names of the cases, to keep apart two sources that use the same ones."""
 
     def __post_init__(self) -> None:
         _check_count("draws", self.draws, 1)
@@ -77,8 +84,12 @@ class Quality:
     """
 
     threshold: float | None = None
+    """The Dice with which the segmenter must find a scar; or give ``pass_rate``."""
     pass_rate: float | None = None
+    """Calibrates the threshold so that this share of the sources' own validation patients with infarct pass.
+    The segmenter must not have been trained on them."""
     segmenter: str | None = None
+    """Name or path of the segmenter. Left out: the shipped one."""
 
     def __post_init__(self) -> None:
         if (self.threshold is None) == (self.pass_rate is None):
@@ -102,22 +113,40 @@ class CohortConfig:
     """
 
     out: Path
+    """The cohort's own folder."""
     sources: tuple[Source, ...]
+    """Folders of labelled case folders, or tables as below."""
     count: int | None = None
+    """Studies in all, spread evenly over the hearts. Left out: each source's ``draws`` count."""
     seed: int = 0
+    """The same seed gives the same cohort."""
     prior: ScarPrior = field(default_factory=ScarPrior)
+    """How SMILE draws scars: see its table."""
     target: ScarTarget | None = None
+    """The distribution that the drawn scars are brought to: see its table. Left out: as they are drawn."""
     model: str | None = None
+    """Name or path of the generator. Left out: the shipped one."""
     sampler: str | None = None
+    """``dpm``, ``ddim``, ``flow`` or ``repaint``."""
     steps: int | None = None
+    """Network evaluations for each study."""
     texture: str | float | None = None
+    """Of the painted scars: faint, medium, bright, any, or a number of remote SDs. Left out: as in an average
+    heart."""
     halo_mm: float | None = None
+    """How far the healthy wall beside a scar is painted too."""
     quality: Quality | None = None
+    """Which studies are kept: see its table. Left out: all."""
     attempts: int = 5
+    """How often, in all, a study is drawn that ``quality`` doesn't keep."""
     format: str = ".nii.gz"
+    """Ending of the files."""
     workers: int = 2
+    """Processes that do the work."""
     threads: int = 1
+    """CPU threads of each process."""
     device: str = "auto"
+    """``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps`` and so on."""
 
     def __post_init__(self) -> None:
         if not self.sources:

@@ -37,26 +37,48 @@ class EvaluationConfig:
     """
 
     data: Path
+    """A folder of labelled case folders."""
     out: Path
+    """The evaluation's own folder."""
     cases: str | tuple[str, ...] = "validation"
+    """On which studies: validation, training or test of the split by patient, or a list of case names."""
     training_data: Path | None = None
+    """Folder of the studies that the generator learnt from. Left out: ``data``."""
     training: str | tuple[str, ...] = "training"
+    """Which of them, as for ``cases``; synthetic scars are looked for among these ones."""
     model: str | None = None
+    """Name or path of the generator. Left out: the shipped one."""
     segmenter: str | None = None
+    """Name or path of the segmenter that judges. Left out: the shipped one. Of its labellers those judge that
+    saw no synthetic study, where there are such."""
     sampler: str = "dpm"
+    """``dpm``, ``ddim``, ``flow`` or ``repaint``."""
     steps: int = 8
+    """Steps of the sampler."""
     jumps: int | tuple[int, int] | None = None
+    """RePaint's resampling: a number, or length and times."""
     guidance: float | None = None
+    """Above 1 the network heeds the texture more."""
     texture: str | float | None = None
+    """Of the painted scars: faint, medium, bright, any, or a number of remote SDs."""
     halo_mm: float | None = None
+    """How far the healthy wall beside a scar is painted too."""
     match: bool | None = None
+    """Whether the painted grey levels are brought to the texture."""
     seeds: int = 3
+    """How often each infarct is painted anew."""
     draws: int = 3
+    """How many random scars each heart without infarct gets."""
     kinds: tuple[str, ...] = KINDS
+    """What is made: infarcts painted anew, scars drawn and painted, and three controls that must fail."""
     pass_rate: float = 0.9
+    """Share of real studies that the quality filter lets pass."""
     resamples: int = 500
+    """Bootstrap samples, and random halves of the real patients."""
     montages: int = 6
+    """Studies that are shown in pictures."""
     device: str = "auto"
+    """``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps`` and so on."""
 
     def __post_init__(self) -> None:
         for name in _COUNTS:

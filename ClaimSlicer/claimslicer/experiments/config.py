@@ -55,25 +55,48 @@ class ExperimentConfig:
     """
 
     data: tuple[Path, ...]
+    """A folder of labelled case folders, or a list of them."""
     out: Path
+    """The experiment's own folder."""
     folds: int = 0
+    """Parts of a cross-validation by patient, 2 or more. 0: the program's fixed split."""
     tests: Mapping[str, Path] = field(default_factory=dict)
+    """Further folders of labelled cases to test on, by name."""
     arms: tuple[Arm, ...] = TABLE_2
+    """The rows. Left out: P, and each set of the paper's Table 2 with both kinds of masks, without and with
+    joint training."""
     thresholds: bool = True
+    """Whether 2, 3 and 5 SD, FWHM and Otsu on the known wall are scored too."""
     seeds: int = 3
+    """How often each row is trained."""
     steps: int = 1600
+    """Optimiser steps of every segmenter."""
     joint_steps: int = 400
+    """Of these, the last ones of a joint row, taken together with the generator."""
     generator_steps: int = 3800
+    """Steps of each part's generator, from scratch."""
     generator: str | None = None
+    """Name or path of a generator to take instead, with the fixed split only."""
     synthetic_share: float | None = None
+    """Share of synthetic slices in the segmenters' batches. Left out: as many as there are synthetic studies
+    among all, as in the paper."""
     painting: Mapping[str, Any] = field(default_factory=dict)
+    """How synthetic studies are painted: num_inference_steps, halo_mm, texture, sampler, jumps, match,
+    guidance."""
     segmentation: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the segmenters' training."""
     synthesis: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the generators' training."""
     joint: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the joint rows' last steps."""
     checkpoint_every: int = 100
+    """Steps from one checkpoint to the next."""
     resamples: int = 2000
+    """Bootstrap samples of the intervals."""
     threads: int = 0
+    """CPU threads; 0 leaves torch's choice."""
     device: str = "auto"
+    """``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps`` and so on."""
 
     def __post_init__(self) -> None:
         counts = {"folds": 0, "seeds": 1, "steps": 1, "joint_steps": 1, "generator_steps": 1}

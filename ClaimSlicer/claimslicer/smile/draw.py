@@ -37,22 +37,40 @@ class ScarPrior:
     """
 
     pattern: str = "ischaemic"
+    """How scar spreads: ischaemic, mid-wall, subepicardial, patchy or claim."""
     extent_shape: float = 2.7
+    """Shape of the gamma distribution of the extent."""
     extent_scale: float = 7.4
+    """Its scale, in % of the left ventricle's wall."""
     extent_range: tuple[float, float] = (2.0, 55.0)
+    """The extent is cut off to this range, in %."""
     foci: tuple[float, ...] = (0.8, 0.16, 0.04)
+    """The chances of one, two and more separate scars."""
     fill: float = 0.09
+    """The share of the drawn segments' wall that an infarct of 1 % of the LV takes; it grows with the root of
+    the extent."""
     fill_spread: float = 0.2
+    """SD of the logarithm by which that share varies."""
     same_territory: float = 5.0
+    """How much rather a scar grows into its own coronary territory."""
     segment_weights: Mapping[int, float] = field(default_factory=lambda: dict(SEGMENT_WEIGHTS))
+    """How likely a scar begins in, or grows into, each AHA segment: ``{segment: weight}``."""
     shallow: float = 0.35
+    """The chance that a small infarct spares the outer wall."""
     shallow_below: float = 20.0
+    """What counts as small, in % of the LV."""
     outer_range: tuple[float, float] = (0.5, 0.95)
+    """Its outer limit (0–1) is drawn from this range."""
     porosity_range: tuple[float, float] = (0.0, 0.2)
+    """The porosity (0–1) is drawn from this range."""
     mvo_base: float = 0.25
+    """The chance of MVO is this much, and ``mvo_slope`` times the extent."""
     mvo_slope: float = 1.8
+    """The extent counts as a fraction of the LV here."""
     mvo_shape: float = 2.0
+    """Shape of the gamma distribution of the MVO's fraction of the scar."""
     mvo_scale: float = 0.067
+    """Its scale."""
 
 
 def random_spec(

@@ -71,9 +71,13 @@ class ScarTarget:
     """
 
     volume_ml: Histogram | None = None
+    """Of the new scar: ``{edges: […], shares: […]}``, with one edge more than shares."""
     extent_percent: Histogram | None = None
+    """Its share of the wall of the left ventricle, in %: edges and shares."""
     transmurality: Histogram | None = None
+    """The outer limit of its transmural range (0–1): edges and shares."""
     segments: Mapping[int, float] | None = None
+    """The share of scar that each AHA segment takes, ``{segment: share}``."""
 
     def __post_init__(self) -> None:
         if all(getattr(self, field.name) is None for field in dataclasses.fields(self)):

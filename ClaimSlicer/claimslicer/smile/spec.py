@@ -34,14 +34,23 @@ class ScarSpec:
     """
 
     segments: tuple[int, ...] = ()
+    """AHA segments, from 1 to 17; may be left out where ``percent`` names them."""
     volume_ml: float | None = None
+    """Volume of the new scar in all, MVO included; or give ``percent``."""
     percent: float | Mapping[int, float] | None = None
+    """New scar in % of the chosen segments' wall: a number for all together, or ``{segment: percent}``."""
     transmurality: tuple[float, float] = (0.0, 1.0)
+    """The part of the wall that may carry scar, from 0 (endocardium) to 1 (epicardium)."""
     pattern: str = "ischaemic"
+    """How it spreads: ischaemic, mid-wall, subepicardial, patchy or claim (the paper's blobs)."""
     texture: Texture = field(default_factory=Texture)
+    """Its grain: see the table below."""
     border_zone_mm: float = 2.0
+    """Depth of the grey zone inside the scar's edge."""
     mvo_fraction: float = 0.0
+    """The part of the new scar, 0–1, that is microvascular obstruction."""
     seed: int = 0
+    """The same seed gives the same mask."""
 
     def __post_init__(self) -> None:
         self._check_amount()

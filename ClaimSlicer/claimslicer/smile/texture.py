@@ -16,8 +16,11 @@ class Texture:
     """
 
     anisotropy: float = 2.0
+    """How many times longer a grain is along the wall than through it."""
     porosity: float = 0.1
+    """How far viable islands break the scar up, from 0 (compact) to 1."""
     grain_mm: float = 8.0
+    """The width of a grain along the wall."""
 
     def __post_init__(self) -> None:
         set_checked(self, "anisotropy", in_range("texture anisotropy", self.anisotropy, 0.1, 20.0))

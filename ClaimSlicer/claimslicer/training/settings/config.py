@@ -55,8 +55,11 @@ class TrainingConfig:
     """What every run has. ``cache`` is the preprocessed cohort; ``out`` the run's own folder."""
 
     cache: Path
+    """The cohort, as ``train cache`` made it."""
     out: Path
+    """The run's own folder, which is also the path of the model that comes out."""
     name: str = "mine"
+    """The model's name, on its card and in ``models``."""
     data: str = ""
     """What the cache was made from, for the model card."""
     terms: str = ""
@@ -64,22 +67,33 @@ class TrainingConfig:
     real_only: bool = True
     """Whether the weights that it begins from learnt from real studies alone, for the model card."""
     steps: int = 4000
+    """Optimiser steps."""
     batch_size: int = 16
+    """Slices in a batch."""
     learning_rate: float = 2e-3
+    """The highest learning rate; after the warm-up it falls to 1 % of that along a cosine."""
     weight_decay: float = 1e-4
+    """Weight decay of the optimiser, AdamW."""
     warmup_steps: int = 100
+    """Steps at the beginning over which the learning rate rises."""
     average_decay: float = 0.998
+    """Decay of the running average of the weights; the average is what is kept in the end."""
     checkpoint_every: int = 200
+    """Steps from one checkpoint to the next."""
     validate_every: int = 500
+    """Steps from one validation to the next, each with a picture."""
     seed: int = 0
+    """The same seed gives the same training."""
     device: str = "auto"
+    """``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps`` and so on."""
     threads: int = 0
     """CPU threads; 0 leaves torch's choice."""
     devices: int = 1
+    """How many devices of each computer are used; each takes ``batch_size`` samples at a time."""
     nodes: int = 1
-    """Computers, and the devices that each uses; each device takes ``batch_size`` samples at a time."""
+    """How many computers are used."""
     accumulation: int = 1
-    """So many batches a step, one after the other on each device."""
+    """Batches in a step, one after the other on each device."""
     precision: str = "32"
     """``32``, or ``bf16`` for mixed precision."""
     tensorboard: bool = False
@@ -149,30 +163,31 @@ class SegmentationConfig(TrainingConfig):
     synthetic_share: float = 0.0
     """Share of slices taken from synthetic studies, where the cache holds any."""
     class_weights: tuple[float, ...] = (0.5, 1.0, 1.0, 2.0, 2.0)
-    """Of background, cavity, healthy myocardium, infarct and MVO in the cross-entropy and, but for the
-    background, in the Dice loss."""
+    """Weights of background, cavity, healthy myocardium, infarct and MVO in the cross-entropy and, but for
+    the background, in the Dice loss."""
     centre_jitter_mm: float = 4.0
     """How far at most, along either axis, the labeller's patches lie beside the centre of the LV."""
     dice_weight: float = 1.0
+    """Weight of the Dice loss among the labeller's losses."""
     cross_entropy_weight: float = 1.0
+    """Weight of the cross-entropy."""
     kl_weight: float = 0.0
-    """Of the labeller's losses. KL, against labels softened by ``kl_sigma``, is for labels whose borders
-    aren't sure: published as Dice 0.6, cross-entropy 0.2, KL 0.2."""
+    """Weight of the KL divergence from labels softened by ``kl_sigma``, for labels whose borders aren't sure:
+    published as Dice 0.6, cross-entropy 0.2, KL 0.2."""
     kl_sigma: float = 1.0
-    """In pixels of the patch."""
+    """How far the labels are softened, in pixels of the patch."""
     deep_supervision: bool = False
     """Whether the labeller's coarser levels have losses too, each half that of the level above. The model is
     the same: what they need for it isn't shipped."""
     augmentation: str = "standard"
-    """``standard``, or ``wide`` for images unlike the training ones: see
-    ``claimslicer.training.data.perturb``."""
+    """``standard``, or ``wide`` for images from other scanners: see ``claimslicer.training.data.perturb``."""
     architecture: str = "dynunet"
     """Or ``nnunet``, ``nnunet-residual``: nnU-Net's own, see ``claimslicer.segmentation.network``."""
     phase_condition: bool = False
     """Whether the labeller is told which studies are acute and which chronic, as the cache says."""
     initial_weights: str = ""
     """Name or path of a segmenter to begin from, for fine-tuning; of one with several labellers the
-    ``seed``-th (counted round) goes on. None: from scratch."""
+    ``seed``-th (counted round) goes on. Left out: from scratch."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -204,13 +219,17 @@ class SynthesisConfig(TrainingConfig):
     """Training of the generator; the published way is one line each, as noted."""
 
     batch_size: int = 16
+    """Slices in a batch."""
     learning_rate: float = 1e-3
+    """The highest learning rate; after the warm-up it falls to 1 % of that along a cosine."""
     average_decay: float = 0.999
+    """Decay of the running average of the weights; the average is what is kept in the end."""
     context_widths: tuple[int, ...] = (32, 64, 128)
+    """Channels per resolution of the network that reads the study once."""
     widths: tuple[int, ...] = (16, 32, 48)
-    """Channels per resolution of the network that reads the study once, and of the one called often."""
+    """Channels per resolution of the network that is called at each step of sampling."""
     prediction: str = "velocity"
-    """Published: noise."""
+    """What the network predicts: ``velocity``, or ``noise`` as published."""
     surroundings: bool = True
     """Whether the clean image around the scar is seen. Published: false."""
     neighbours: bool = True
@@ -222,7 +241,7 @@ class SynthesisConfig(TrainingConfig):
     condition_dropout: float = 0.1
     """Share of samples that see no texture, so that it may be left out, and guidance can lean on it."""
     captions: str = ""
-    """File of embedded captions, made by 'train captions', of which the weights are to know text."""
+    """File of embedded captions, made by ``train captions``, of which the weights are to know text."""
     caption_dropout: float = 0.5
     """Share of samples that see no caption, beside those that see no texture either."""
     halo_share: float = 0.7
@@ -232,13 +251,14 @@ class SynthesisConfig(TrainingConfig):
     blood_spread: float = 0.4
     """SD of the logarithm by which the blood is made brighter or darker."""
     reward_weight: float = 0.0
-    """Of the loss that the segmenter ``reward_model`` has on what is painted, at low noise only: in samples
-    whose diffusion time is ``reward_time`` or less."""
+    """Weight of the loss that the segmenter ``reward_model`` has on what is painted, at low noise only: in
+    samples whose diffusion time is ``reward_time`` or less."""
     reward_model: str = DEFAULT_MODEL
-    """Name or path of the segmenter."""
+    """Name or path of the segmenter whose loss it is."""
     reward_time: float = 0.2
+    """The latest diffusion time (0–1) at which the reward counts."""
     initial_weights: str = ""
-    """Name or path of a generator of the same make to begin from. None: from scratch."""
+    """Name or path of a generator of the same make to begin from. Left out: from scratch."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -45,19 +45,27 @@ class JointConfig(TrainingConfig):
     steps: int = field(init=False, default=1)
     """Of the third stage, as the loop counts them."""
     pretrain_segmenter_steps: int = 1600
+    """Steps of the first stage, the segmenter on real studies; 0 leaves it out."""
     generator_steps: int = 3800
+    """Steps of the second stage, the generator; 0 leaves it out."""
     joint_steps: int = 1000
+    """Steps of the third stage, both together; 0 leaves it out."""
     initial_segmenter: str = ""
+    """Name or path of a segmenter to begin from, instead of the first stage or before it."""
     initial_generator: str = ""
-    """Names or paths of models to begin from, instead of a stage or before it."""
+    """Name or path of a generator to begin from, instead of the second stage or before it."""
     segmentation: dict[str, Any] = field(default_factory=dict)
+    """Settings of the segmenter's training, which count in all stages, but for batch size, learning rate,
+    warm-up and averaging: the third stage's are those of this table."""
     synthesis: dict[str, Any] = field(default_factory=dict)
+    """Settings of the generator's training, likewise."""
 
     batch_size: int = 12
-    """Samples of each network."""
+    """Samples of each network in a batch of the third stage."""
     learning_rate: float = 2e-4
-    """Of the generator."""
+    """The generator's learning rate in the third stage."""
     segmenter_learning_rate: float = 5e-4
+    """The segmenter's learning rate in the third stage."""
     synthetic_share: float = 0.5
     """Share of synthetic slices in the segmenter's batches."""
     synthetic_studies: int = 2
@@ -65,23 +73,27 @@ class JointConfig(TrainingConfig):
     repaint_share: float = 0.5
     """How often a heart with infarct has its own painted anew, instead of another drawn beside it."""
     normal_share: float | None = None
-    """How often a heart without infarct is painted into. None: each heart as often as any other."""
+    """How often a heart without infarct is painted into. Left out: each heart as often as any other."""
     normals: bool = True
     """Whether the third stage's segmenter also sees the real hearts without infarct as they are."""
     masks: str = "ours"
-    """How scars are drawn without a ``target``: see :mod:`claimslicer.training.data.masks`."""
+    """How scars are drawn without a ``target``: ``ours``, as real ones lie, or ``claim``, by the paper's
+    recipe."""
     target: dict[str, Any] = field(default_factory=dict)
-    """The distribution that the drawn scars shall have: see ``claimslicer.smile.resample``."""
+    """The distribution that the drawn scars are brought to: see the table of targets."""
     texture: str | float = ""
-    """Of the painted scars, as :func:`claimslicer.synthesis.synthesize` takes it, such as any. Empty: as in
-    an average heart."""
+    """Of the painted scars: faint, medium, bright, any, or a number of remote SDs. Left out: as in an average
+    heart."""
     num_inference_steps: int = 4
+    """Network evaluations for each painted study."""
     halo_mm: float = HALO_MM
+    """How far the healthy wall beside a scar is painted too."""
     feedback_weight: float = 0.1
-    """Of the segmentation loss of the generator's one-step estimates, in samples whose diffusion time is
-    ``feedback_time`` or less; it grows from 0 over ``feedback_ramp_steps``."""
+    """Weight, in the generator's loss, of the segmentation loss of its one-step estimates."""
     feedback_time: float = 0.2
+    """The latest diffusion time (0–1) at which that loss counts."""
     feedback_ramp_steps: int = 200
+    """Steps over which that weight grows from 0."""
     quality_pass_rate: float = 0.0
     """The segmenter sees only those synthetic studies in which the first stage's segmenter finds the scar as
     well as in this share of the validation patients; 0: all."""

@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 BENCH := $(BIN)/python Testing/benchmarks
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint docs bench clean
 
 demo: .venv/.program ## the whole path on the embedded study
 	$(BIN)/claim-slicer demo
@@ -19,6 +19,11 @@ lint: .venv/.development
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python Testing/pythonqt_lint.py
+	$(BIN)/python Testing/portable_lint.py
+
+docs: .venv/.development ## the documentation as a site in build/docs; a warning is an error
+	$(BIN)/python -m sphinx -q -W --keep-going -E docs build/docs
+	@echo "The documentation is in build/docs/index.html"
 
 bench: .venv/.development ## figures on the real studies in CLAIM_DATA; tables and pictures in build/bench
 	@test -d "$(CLAIM_DATA)/emidec" || { echo "Set CLAIM_DATA to a folder that holds emidec/Case_P001 and so on."; exit 2; }
@@ -54,5 +59,5 @@ clean:
 	@touch $@
 
 .venv/.development: .venv/.python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dicom,text,dask,nnunet,fabric,test,lint,slicer]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dicom,text,dask,nnunet,fabric,test,lint,docs,slicer]"
 	@touch $@ .venv/.program

@@ -41,8 +41,8 @@ TABLES = (
         TRAINING,
         "TrainingConfig",
         "Every training",
-        "These hold in `train synthesis`, `train segmentation` and `train joint`; but `steps` not in the last,\n"
-        "whose stages have their own.",
+        "These hold in `train synthesis`, `train segmentation` and `train joint`; but `steps` not in the\n"
+        "last, whose stages have their own.",
     ),
     Table(
         TRAINING,

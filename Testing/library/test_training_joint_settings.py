@@ -1,26 +1,10 @@
-"""Settings of joint training: those of the README, and the sentence for each that is wrong."""
-
-from pathlib import Path
+"""Settings of joint training: the sentence for each that is wrong."""
 
 import pytest
 import yaml
 from claimslicer.errors import SpecificationError
-from claimslicer.training.settings.joint_config import JointConfig, stages
+from claimslicer.training.settings.joint_config import JointConfig
 from joint_trial import write_yaml
-
-
-def test_the_readme_s_settings_are_right(tmp_path):
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    blocks = [block.split("```")[0] for block in readme.split("```yaml")[1:]]
-    full, short = (block for block in blocks if "pretrain_segmenter_steps" in block)
-    (tmp_path / "joint.yaml").write_text(full, encoding="utf-8")
-    config = JointConfig.from_yaml(tmp_path / "joint.yaml")
-    assert config.out == tmp_path.resolve() / "joint"
-    assert config.scar_target().extent_percent.shares == (0.3, 0.4, 0.3)
-    (tmp_path / "short.yaml").write_text(short, encoding="utf-8")
-    config = JointConfig.from_yaml(tmp_path / "short.yaml")
-    assert list(stages(config)) == ["joint"]
-    assert (config.initial_segmenter, config.initial_generator) == ("emidec", "emidec")
 
 
 def test_the_command_says_what_is_wrong(cli, tmp_path):

@@ -22,13 +22,13 @@ except ModuleNotFoundError as error:
 
 from claimslicer.anatomy import build_frame
 from claimslicer.errors import ClaimError, SpecificationError
-from claimslicer.labels import scar_of_labels
+from claimslicer.labels import scar_of_labels, ventricle_mask
 from claimslicer.smile import ScarMask, ScarSpec, generate_scar
 from claimslicer.smile.history import History
 from ClaimSlicerLib import handover, heart_views, insertion_points
 from ClaimSlicerLib.aha_overlay import outline_only
 from ClaimSlicerLib.bullseye import BullseyeWidget
-from ClaimSlicerLib.mrml import volume_study
+from ClaimSlicerLib.mrml import study_labels, volume_study
 from ClaimSlicerLib.panel import Panel
 from ClaimSlicerLib.worker import geometry_worker
 from ClaimSlicerLib.wrapped import wrapped
@@ -224,7 +224,8 @@ class SMILEModuleWidget(Panel):
         with slicer.util.tryWithErrorDisplay(_("The scar could not be shown.")):
             node = scar_node.show(scar.made, p.volume, p.scar)
             if p.scar is not node or not heart_views.is_seen(p.volume, scar.added):
-                heart_views.show_heart(p.volume, scar.added)
+                heart = ventricle_mask(study_labels(p.labels, p.volume))
+                heart_views.show_heart(p.volume, heart, scar=scar.added)
             if p.scar is not node:
                 p.scar = node
                 outline_only(p.volume, True)

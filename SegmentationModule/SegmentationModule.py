@@ -30,6 +30,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from claimslicer.errors import StudyError
+from claimslicer.labels import ventricle_mask
 from claimslicer.models.registry import DEFAULT_MODEL
 from claimslicer.worker.messages import study_values
 from ClaimSlicerLib.bullseye import BullseyeWidget
@@ -120,7 +121,7 @@ class SegmentationModuleLogic(ScriptedLoadableModuleLogic):
         parameters = self.getParameterNode()
         if parameters.volume is volume:
             parameters.labels = labels
-            show_heart(volume, result["labels"] > 0)
+            show_heart(volume, ventricle_mask(result["labels"]))
         return labels
 
     def question(self, parameters: SegmentationModuleParameterNode) -> Question:

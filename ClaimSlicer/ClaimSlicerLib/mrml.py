@@ -198,7 +198,11 @@ def update_segmentation(
     present = [segmentation.GetSegment(style.name) for style in styles]
     layers = {segment.GetRepresentation(BINARY_LABELMAP) for segment in present if segment is not None}
     if None not in present and len(layers) == 1 and None not in layers:
-        layers.pop().DeepCopy(image)
+        layer = layers.pop()
+        layer.DeepCopy(image)
+        # Copying tells nobody: the first is for what is made of the labels, the second for the slice views.
+        layer.Modified()
+        segmentation.InvokeEvent(segmentation.RepresentationModified)
         return
     for style, known in zip(styles, present, strict=True):
         segment = known or _new_segment(style)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import qt
 import slicer
 from claimslicer.errors import StudyError
+from claimslicer.labels import ventricle_mask
 from claimslicer.worker.messages import study_values
 from slicer.i18n import tr as _
 
@@ -80,7 +81,7 @@ class StudyBox:
         node = add_segmentation(labels, volume, name, LABEL_STYLES)
         mark_made(node, "labels", volume)
         show_outlines(node)
-        show_heart(volume, labels > 0)
+        show_heart(volume, ventricle_mask(labels))
         if self._parameters is not None and self._parameters.volume is volume:
             self._parameters.labels = node
         found = _("Found by the network: check the outlines before you rely on them.")

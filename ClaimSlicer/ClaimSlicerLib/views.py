@@ -7,16 +7,20 @@ other. Leaving brings the user's layout back.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from xml.etree import ElementTree
 
 import numpy as np
 import qt
 import slicer
+from claimslicer.errors import StudyError
 from claimslicer.figures.difference import Focus
 from claimslicer.figures.palette import SYNTHETIC as SYNTHETIC_COLOUR
 from slicer.i18n import tr as _
 
 from ClaimSlicerLib.difference import add_bar, difference_of
 from ClaimSlicerLib.labelled import LabelledEnum
+from ClaimSlicerLib.planes import lay, slice_planes
+from ClaimSlicerLib.settling import Settling
 
 ORIGINAL, SYNTHETIC, DIFFERENCE = "ClaimOriginal", "ClaimSynthetic", "ClaimDifference"
 """Names of the views."""
@@ -28,7 +32,14 @@ FORMER_LAYOUT = "ClaimSlicer.FormerLayout"
 """Attribute of the layout node: the number of the layout that the user had."""
 HIDDEN = "ClaimSlicer.Hidden"
 """Attribute of the display node of a segmentation that a comparison has hidden."""
+HEART_LAYOUT = 17004
+"""The short axis in one large view, beside it the heart in 3-D and a long axis."""
+ENLARGED = "ClaimSlicer.Enlarged"
+"""Attribute of the layout node: the short axis was given its large view in this scene; once is enough."""
 FLICKER_MS = 500
+
+
+_SETTLING = Settling()
 
 
 class Arrangement(LabelledEnum):
@@ -56,6 +67,7 @@ def install() -> None:
     known = layout.IsLayoutDescription(Arrangement.ONE_VIEW.value)
     for arrangement in Arrangement:
         layout.AddLayoutDescription(arrangement.value, _description(arrangement))
+    layout.AddLayoutDescription(HEART_LAYOUT, _heart_description(layout))
     if not known:
         slicer.app.layoutManager().layoutChanged.connect(_on_layout)
 
@@ -81,6 +93,55 @@ def _view_description(name: str) -> str:
     return f'<item><view class="vtkMRMLSliceNode" singletontag="{name}">{lines}</view></item>'
 
 
+def _heart_description(layout: slicer.vtkMRMLLayoutNode) -> str:
+    """Return Slicer's own red, green and 3-D views, as its four-up layout describes them, in other places."""
+    four_up = ElementTree.fromstring(layout.GetLayoutDescription(layout.SlicerLayoutFourUpView))
+    views = {view.get("singletontag"): view for view in four_up.iter("view")}
+    short, solid, long = (ElementTree.tostring(views[name], "unicode") for name in ("Red", "1", "Green"))
+    return (
+        f'<layout type="horizontal" split="true"><item splitSize="640">{short}</item><item splitSize="360">'
+        f'<layout type="vertical"><item>{solid}</item><item>{long}</item></layout></item></layout>'
+    )
+
+
+def enlarge() -> bool:
+    """Give the short axis a large view, once in a scene; say whether the layout has changed.
+
+    Only Slicer's two layouts of equal parts are changed: any other was chosen by the user.
+    """
+    layout = _layout_node()
+    small = (layout.SlicerLayoutFourUpView, layout.SlicerLayoutConventionalView)
+    if layout.GetViewArrangement() not in small or layout.GetAttribute(ENLARGED):
+        return False
+    install()
+    layout.SetAttribute(ENLARGED, "1")
+    layout.SetViewArrangement(HEART_LAYOUT)
+    return True
+
+
+def user_views() -> list[slicer.vtkMRMLSliceLogic]:
+    """Return the slice views of the user's layouts, those in sight first; a comparison's are left out."""
+    logics = [
+        (view, slicer.app.applicationLogic().GetSliceLogic(view))
+        for view in slicer.util.getNodesByClass("vtkMRMLSliceNode")
+        if view.GetName() not in VIEW_STYLES
+    ]
+    known = [(view, logic) for view, logic in logics if logic is not None]
+    return [logic for view, logic in sorted(known, key=lambda each: not each[0].IsViewVisibleInLayout())]
+
+
+def lay_along(volume: slicer.vtkMRMLVolumeNode) -> None:
+    """Turn the first view in sight to the slices of ``volume``, the others across them in turn."""
+    try:
+        along, *across = slice_planes(volume)
+    except StudyError:  # under a transform or sheared: as near as Slicer itself comes
+        for logic in user_views():
+            logic.GetSliceNode().RotateToVolumePlane(volume)
+        return
+    for index, logic in enumerate(user_views()):
+        lay(logic.GetSliceNode(), across[(index - 1) % 2] if index else along)
+
+
 def _layout_node() -> slicer.vtkMRMLLayoutNode:
     return slicer.app.layoutManager().layoutLogic().GetLayoutNode()
 
@@ -88,7 +149,8 @@ def _layout_node() -> slicer.vtkMRMLLayoutNode:
 def show_volume(volume: slicer.vtkMRMLScalarVolumeNode) -> None:
     """Show ``volume`` in all slice views of the user's layout, along its own slices, and nothing over it."""
     leave()
-    slicer.util.setSliceViewerLayers(background=volume, foreground=None, label=None, rotateToVolumePlane=True)
+    slicer.util.setSliceViewerLayers(background=volume, foreground=None, label=None)
+    lay_along(volume)
     slicer.util.resetSliceViews()
 
 
@@ -114,6 +176,7 @@ def compare(
     """
     install()
     difference = difference_of(first, second, heart)
+    _SETTLING.stop()
     with slicer.util.RenderBlocker():  # one picture at the end instead of one for each step
         _enter(arrangement)
         over = {ORIGINAL: None, SYNTHETIC: second, DIFFERENCE: difference.node}
@@ -121,9 +184,9 @@ def compare(
             _set_layers(logic.GetSliceCompositeNode(), first, over[name])
         add_bar(difference.node)
         look_at(first, difference.focus)
-    # The views get their sizes when Qt has laid them out.
     volume_id = first.GetID()
-    qt.QTimer.singleShot(0, lambda: _look_again(volume_id, difference.focus))
+    shown = [logic.GetSliceNode() for _name, logic in _logics()]
+    _SETTLING.watch(shown, lambda: _look_again(volume_id, difference.focus))
     return difference.end
 
 
@@ -158,9 +221,10 @@ def _look_again(volume_id: str, focus: Focus | None) -> None:
 
 def look_at(volume: slicer.vtkMRMLScalarVolumeNode, focus: Focus | None) -> None:
     """Turn our views to the slices of ``volume`` and centre them on ``focus``, or show the whole of it."""
+    along = slice_planes(volume)[0]
     for _name, logic in _logics():
         node = logic.GetSliceNode()
-        node.RotateToVolumePlane(volume)
+        lay(node, along)
         logic.FitSliceToBackground()
         if focus is None:
             continue
@@ -196,6 +260,7 @@ def shown_opacity() -> float:
 
 def leave() -> None:
     """Bring back the user's layout, and the segmentations that were hidden."""
+    _SETTLING.stop()
     with slicer.util.RenderBlocker():
         _show_segmentations()
         if comparing() is not None:

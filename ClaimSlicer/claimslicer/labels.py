@@ -32,6 +32,11 @@ def myocardium_mask(labels: np.ndarray) -> np.ndarray:
     return np.isin(labels, (Label.MYOCARDIUM, Label.INFARCT, Label.MVO))
 
 
+def ventricle_mask(labels: np.ndarray) -> np.ndarray:
+    """Return the left ventricle, cavity and wall, as bool, shape of ``labels``."""
+    return (labels == Label.CAVITY) | myocardium_mask(labels)
+
+
 def infarct_mask(labels: np.ndarray) -> np.ndarray:
     """Return infarct including MVO as bool, shape of ``labels``."""
     return np.isin(labels, (Label.INFARCT, Label.MVO))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import slicer
 from claimslicer.errors import StudyError
+from claimslicer.labels import ventricle_mask
 from claimslicer.review import Review, ReviewQueue, ReviewState, StudyRecord
 from claimslicer.studies import Study
 from claimslicer.studies.provenance import sha256_of_array
@@ -65,7 +66,7 @@ def replace_study(parameters, queue: ReviewQueue, key: str, result: dict) -> Non
     _hide_others(volume)
     show_volume(volume)
     if labels is not None:
-        show_heart(volume, result["labels"] > 0)
+        show_heart(volume, ventricle_mask(result["labels"]))
 
 
 def _hide_others(volume: slicer.vtkMRMLScalarVolumeNode) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import vtk
 from claimslicer.errors import ClaimError
 from claimslicer.figures.palette import DIFFERENCE_COLOURS
-from claimslicer.labels import Label, myocardium_mask
+from claimslicer.labels import ventricle_mask
 from ClaimSlicerLib import views
 from ClaimSlicerLib.made import is_made
 from ClaimSlicerLib.mrml import study_labels
@@ -134,4 +134,4 @@ def _heart(parameters, volume: vtkMRMLScalarVolumeNode) -> np.ndarray | None:
         labels = study_labels(parameters.labels, volume)
     except ClaimError:
         return None
-    return (labels == Label.CAVITY) | myocardium_mask(labels)
+    return ventricle_mask(labels)

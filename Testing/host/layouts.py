@@ -83,6 +83,7 @@ class LayoutManager(QtCore.QObject):
         """Put the widgets of the current layout into the viewport."""
         for widget in (*self._slices.values(), *self._three_d.values()):
             widget.setParent(None)
+            widget.mrmlViewNode().SetMappedInLayout(False)
         box = self._viewport.layout()
         while box.count():
             box.takeAt(0).widget().deleteLater()
@@ -102,8 +103,10 @@ class LayoutManager(QtCore.QObject):
             return tabs
         if element.get("type") not in ("vertical", "horizontal", None):
             raise NotInHostError(f"The host has no layout of type {element.get('type')}.")
-        result = QtWidgets.QWidget()
         upright = element.get("type") != "horizontal"
+        if element.get("split") == "true":
+            return self._splitter(element, children, upright)
+        result = QtWidgets.QWidget()
         box = QtWidgets.QVBoxLayout(result) if upright else QtWidgets.QHBoxLayout(result)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(1)
@@ -112,10 +115,21 @@ class LayoutManager(QtCore.QObject):
             child.show()
         return result
 
+    def _splitter(self, element: ElementTree.Element, children: list, upright: bool) -> QtWidgets.QSplitter:
+        """Return the children with handles between them, as large as the items say."""
+        way = QtCore.Qt.Orientation.Vertical if upright else QtCore.Qt.Orientation.Horizontal
+        result = QtWidgets.QSplitter(way)
+        for child in children:
+            result.addWidget(child)
+            child.show()
+        result.setSizes([int(item.get("splitSize", "500")) for item in element.findall("item")])
+        return result
+
     def _widget(self, node_class: str, name: str) -> ViewWidget:
         widgets = {"vtkMRMLSliceNode": self._slices, "vtkMRMLViewNode": self._three_d}
         if node_class not in widgets:
             raise NotInHostError(f"The host has no view for {node_class}.")
+        widgets[node_class][name].mrmlViewNode().SetMappedInLayout(True)
         return widgets[node_class][name]
 
     @property

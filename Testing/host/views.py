@@ -283,6 +283,8 @@ class SliceWidget(ViewWidget):
         """Return the node that says where the slice lies."""
         return self._logic.GetSliceNode()
 
+    mrmlViewNode = mrmlSliceNode  # noqa: N815
+
     def mrmlSliceCompositeNode(self) -> slicer.vtkMRMLSliceCompositeNode:  # noqa: N802
         """Return the node that says which volumes are shown."""
         return self._logic.GetSliceCompositeNode()

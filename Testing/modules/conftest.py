@@ -47,6 +47,7 @@ HOST_TESTS = (
     "test_marks.py",
     "test_views.py",
     "test_heart_views.py",
+    "test_oblique.py",
     "test_synthesis.py",
     "test_synthesis_compare.py",
     "test_segmentation.py",

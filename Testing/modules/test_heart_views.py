@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import slicer
+from claimslicer.figures.difference import WHOLE_HEART_MM
 from test_views import GEOMETRY, layers, settle, slice_node, views  # noqa: F401
 
 HEART = np.zeros(GEOMETRY.shape, bool)
@@ -40,7 +41,7 @@ def test_the_views_are_brought_to_the_heart(study):
     assert is_seen(study, HEART)
     assert is_seen(study, HEART & (np.arange(8) == 4)[:, None, None]), "the slice with most of it"
     for name in ("Red", "Green", "Yellow"):
-        assert min(slice_node(name).GetFieldOfView()[:2]) == pytest.approx(120.0)
+        assert min(slice_node(name).GetFieldOfView()[:2]) == pytest.approx(WHOLE_HEART_MM)
         assert layers(name).GetLabelVolumeID() is None
     display = study.GetDisplayNode()
     assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == pytest.approx((0, 150), abs=60)

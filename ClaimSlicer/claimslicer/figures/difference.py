@@ -9,7 +9,7 @@ import numpy as np
 from claimslicer.figures.palette import DIFFERENCE_COLOURS, RGB, blend
 from claimslicer.studies import Geometry
 
-WHOLE_HEART_MM = 120.0
+WHOLE_HEART_MM = 100.0
 """Seen at least, so that a small scar is shown in its heart."""
 
 
@@ -47,4 +47,4 @@ def focus_of(changed: np.ndarray, geometry: Geometry, heart: np.ndarray | None =
     middle = np.array([fullest, *(sum(ends) / 2 for ends in box)])
     extent = max((high - low + 1) * mm for (low, high), mm in zip(box, geometry.spacing_zyx[1:], strict=True))
     x, y, z = geometry.index_to_physical(middle).tolist()
-    return Focus((x, y, z), max(1.5 * extent, WHOLE_HEART_MM))
+    return Focus((x, y, z), max(1.35 * extent, WHOLE_HEART_MM))

@@ -58,6 +58,15 @@ def folder_for(folder: Path) -> Iterator[Path]:
         raise
 
 
+def check_outside(out: Path, data: Path) -> None:
+    """Raise OutputError where ``out`` is the folder ``data`` or lies in it: results would be read as data."""
+    if data.is_dir() and out.resolve().is_relative_to(data.resolve()):
+        raise OutputError(
+            f"{out} lies in {data}, where studies are read from, and would be taken for one: choose a place "
+            "outside."
+        )
+
+
 def check_output(path: Path) -> Path:
     """Prove, before any long work, that the file ``path`` can be written; nothing is left behind.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from claimslicer.anatomy import AngleRule, Insertions, LVFrame
-    from claimslicer.cli.reporting import Report
+    from claimslicer.cli.reporting import Told
     from claimslicer.studies import Study
     from claimslicer.studies.readers.dicom_stacks import Choice
 
@@ -127,7 +127,7 @@ def labelled_study(path: Path, labels: Path | None, choice: Choice | None = None
     return study, study.labels
 
 
-def say_notes(report: Report, study: Study) -> None:
+def say_notes(report: Told, study: Study) -> None:
     """Tell what the reader noted that the user must know."""
     from claimslicer.studies.study import NOTES
 
@@ -138,7 +138,7 @@ def say_notes(report: Report, study: Study) -> None:
 
 
 def reformatted(
-    study: Study, file: Path, command: str, inputs: Sequence[Path], report: Report
+    study: Study, file: Path, command: str, inputs: Sequence[Path], report: Told
 ) -> tuple[Study, np.ndarray]:
     """Return ``study``, which has labels, as a short-axis stack with its labels, both written to ``file``.
 

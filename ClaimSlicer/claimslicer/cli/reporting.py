@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
@@ -87,6 +87,37 @@ def _line(kind: str, values: dict[str, Any]) -> str:
     return f"{kind}: {text}"
 
 
+class Told(Protocol):
+    """Receiver of what people want to read of one study."""
+
+    @property
+    def said(self) -> Sequence[str]:
+        """The lines said."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Tell a line for people."""
+        ...
+
+    def wrote(self, *paths: Path | None) -> None:
+        """Tell which files were written."""
+        ...
+
+
+class Collected:
+    """Keeps what was said of one study of several, for its row in a table."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        """Keep a line."""
+        self.said.append(text)
+
+    def wrote(self, *paths: Path | None) -> None:
+        """Nothing: the row names the files."""
+
+
 class Report:
     """Where a command sends its events, and says what people want to read."""
 
@@ -94,6 +125,7 @@ class Report:
         self.events = events
         self.when_stopped: Callable[[], str] = lambda: when_stopped
         """What is left where Ctrl-C ends the command; it may become known while the command works."""
+        self.said: list[str] = []
         self._log, self._stream = log, stream
 
     def record(self, kind: str, **values: Any) -> None:
@@ -102,6 +134,7 @@ class Report:
 
     def say(self, text: str) -> None:
         """Print a line for people: to standard output, or standard error when JSON lines go there."""
+        self.said.append(text)
         typer.echo(text, file=self._stream)
 
     def wrote(self, *paths: Path | None) -> None:

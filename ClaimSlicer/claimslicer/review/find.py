@@ -14,8 +14,9 @@ from claimslicer.studies.readers import layout
 from claimslicer.studies.synthetic import split_suffix
 
 QUEUE_FILE = "review.json"
-"""Marks a folder as a queue's output, which is no place for studies."""
-RESULT_ENDINGS = (*layout.LABEL_ENDINGS, "_uncertainty", "_difference")
+STUDIES_FILE = "studies.json"
+"""These mark a folder as the output of work on a folder, which is no place for studies."""
+RESULT_ENDINGS = (*layout.LABEL_ENDINGS, "_uncertainty", "_difference", "_aha")
 """Ends of a volume's name that make it a result."""
 
 
@@ -56,11 +57,16 @@ def _found(folder: Path, path: Path) -> FoundStudy:
 def _studies(root: Path, events: Events) -> Iterator[Path]:
     """Yield the studies under ``root``; whatever belongs to one of them isn't looked at again."""
     dicom: dict[str, list[Path]] = {}
-    for count, (place, folders, files) in enumerate(os.walk(root, onerror=_refuse)):
+    seen: set[str] = set()  # studies are often links; a circle of them must end
+    for count, (place, folders, files) in enumerate(os.walk(root, onerror=_refuse, followlinks=True)):
         folder = Path(place)
+        if (real := os.path.realpath(place)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
         events.progress("finding studies", 0.0, f"{count} folders searched")
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if QUEUE_FILE in files:
+        if QUEUE_FILE in files or STUDIES_FILE in files:
             folders.clear()
             continue
         if _is_case(folder):

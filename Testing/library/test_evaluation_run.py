@@ -27,6 +27,7 @@ seeds: 1
 draws: 1
 resamples: 12
 montages: 2
+sheets: 6
 """
 
 
@@ -69,6 +70,32 @@ def threshold_reader(monkeypatch, folder):
     monkeypatch.setattr("claimslicer.segmentation.segment", read, raising=False)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def quick_classifiers():
+    """Few trees and steps: what they find is tested with the classifiers themselves."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("claimslicer.evaluation.twosample.forest.TREES", 10)
+        patch.setattr("claimslicer.evaluation.twosample.network.STEPS", 2)
+        patch.setattr("claimslicer.evaluation.twosample.told.DRAWS", {"forest": 1, "network": 1})
+        yield
+
+
+def assert_told_and_read(cli, folder, summary, said):
+    """Classifiers were asked, and the reader test's form can be filled in and scored."""
+    out = folder / "results"
+    told = {(one["kind"], one["classifier"]): one for one in summary["told"]}
+    assert set(told) == {("repainted", "forest"), ("repainted", "network")}
+    assert all(one["copied"] == 0.5 for one in told.values())
+    assert "needs 4 patients of each; 1 of the authored" in said
+    assert len(list((out / "reader-test").glob("sheet_*.png"))) == 6
+    form = (out / "reader-test" / "form.csv").read_text(encoding="utf-8").replace(",,", ",real,")
+    (folder / "form.csv").write_text(form.replace(",,", ",real,"), encoding="utf-8")
+    scored = cli("evaluate", folder / "evaluation.yaml", "--score", folder / "form.csv")
+    assert scored.code == 0, scored.err
+    assert "50%" in scored.out
+    assert (out / "reader_scores.csv").exists()
+
+
 def test_from_yaml_to_the_page_and_on_from_where_it_was(cli, folder, monkeypatch, threshold_reader):
     outcome = cli("evaluate", folder / "evaluation.yaml")
     assert outcome.code == 0, outcome.err
@@ -87,10 +114,11 @@ def test_from_yaml_to_the_page_and_on_from_where_it_was(cli, folder, monkeypatch
     assert len(rows) == 4 + 4 + 1 + 1
     assert {row["case"] for row in rows if row["kind"] == "authored"} == {"Case_N006"}
     pictures = sorted(path.name for path in out.glob("*.png"))
-    assert len(pictures) == 2 + 2
+    assert len(pictures) == 2 + 2 + 1
     assert all("synthetic" in name for name in pictures)
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "SYNTHETIC" in page and "Not for diagnosis" in page
+    assert_told_and_read(cli, folder, summary, outcome.out)
     assert "an independent judge" in page and "judge: The segmenter is 'emidec'" in outcome.err
     weights = json.loads((out / "settings.json").read_text(encoding="utf-8"))["weights"]
     assert weights["segmenter"] == load_segmenter(None, "cpu", judge=True).weights
@@ -188,6 +216,12 @@ class TestSettings:
             ("data: nowhere", "can't be read as a folder"),
             ("data: cohort/Case_P004", "is one case"),
             ("out: [1]", "'out' is missing"),
+            ("data: [1]", "'data' is missing"),
+            ("data: [cohort, nowhere]", "can't be read"),
+            ("data: ['cohort/Case_X*']", "Nothing is called"),
+            ("data: [cohort, cohort/Case_P004]", "two cases called Case_P004"),
+            ("classifiers: [oracle]", "a list of forest, network"),
+            ("sheets: -1", "'sheets' must be a whole number from 0"),
             ("- a list", "can't be read as YAML"),
         ],
     )
@@ -225,6 +259,19 @@ class TestSettings:
         assert [path.name for path in config.training_folders()] == ["Case_P001"]
         with pytest.raises(StudyError, match="no test cases"):
             EvaluationConfig(data=folder / "cohort", out=folder / "o", cases="test").case_folders()
+
+    def test_data_may_be_a_list_of_folders_and_cases(self, folder):
+        path = folder / "listed.yaml"
+        path.write_text("data: [cohort, 'cohort/Case_P00*']\nout: o\n", encoding="utf-8")
+        config = EvaluationConfig.from_yaml(path)
+        named = [(folder / "cohort" / case).resolve() for case in ("Case_P001", "Case_P004")]
+        assert config.data == ((folder / "cohort").resolve(), *named)
+        only = EvaluationConfig(data=tuple(named), out=folder / "o")
+        assert only.case_folders() == named
+        assert only.training_folders() == []
+        assert json.loads(json.dumps(only.to_dict()))["data"] == [str(case) for case in named]
+        with pytest.raises(StudyError, match="no case Case_N006"):
+            EvaluationConfig(data=tuple(named), out=folder / "o", cases=("Case_N006",)).case_folders()
 
     def test_evaluated_patients_are_never_among_the_training_scars(self, folder):
         both = ("Case_P001", "Case_P004")

@@ -1,11 +1,16 @@
 """Telling synthetic scars from real ones: fakes are found, copies and relabelled real scars are not."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from claimslicer.errors import SpecificationError, StudyError
 from claimslicer.evaluation.controls import constant_fill
-from claimslicer.evaluation.twosample import LabelledScar, forest, network, slice_samples, two_sample
+from claimslicer.evaluation.twosample import LabelledScar, forest, network, slice_samples, told, two_sample
+from claimslicer.evaluation.twosample.nulls import real_halves, relabelled
+from claimslicer.evaluation.twosample.shown import section_of
 from claimslicer.evaluation.twosample.telling import _folds, auc, auc_with_interval
+from claimslicer.evaluation.twosample.told import tell_apart
 from claimslicer.labels import Label
 
 SPACING = (8.0, 1.5, 1.5)
@@ -63,6 +68,43 @@ def test_a_filled_scar_is_found(samples, classifier, monkeypatch):
 
 def test_a_copy_is_not_found(samples):
     assert two_sample(samples, "copy", resamples=20).auc.value == pytest.approx(0.5, abs=1e-9)
+
+
+def test_nulls_hold_nothing_to_tell(samples):
+    rng = np.random.default_rng(0)
+    swapped = relabelled(samples, "constant", rng)
+    assert len(swapped) == sum(sample.kind in ("real", "constant") for sample in samples)
+    before = {id(s.picture): s.kind for s in samples if s.kind != "copy"}
+    by_patient = {}
+    for sample in swapped:
+        by_patient.setdefault(sample.patient, set()).add(sample.kind == before[id(sample.picture)])
+    assert all(len(changed) == 1 for changed in by_patient.values()), "a patient changes sides whole"
+    assert {next(iter(changed)) for changed in by_patient.values()} == {True, False}
+    halves = real_halves(samples, "constant", rng)
+    sides = {kind: {s.patient for s in halves if s.kind == kind} for kind in ("real", "constant")}
+    assert len(sides["real"]) == len(sides["constant"]) == 5
+    assert not sides["real"] & sides["constant"]
+    alone = [s for s in samples if s.kind == ("real" if s.patient < "P5" else "constant")]
+    dealt = relabelled(alone, "constant", rng)
+    assert len({s.patient for s in dealt if s.kind == "real"}) == 5
+
+
+def test_everything_is_told_apart_beside_its_nulls(samples, monkeypatch):
+    monkeypatch.setitem(told.DRAWS, "forest", 2)
+    few = [s for s in samples if s.kind == "real"]
+    few += [dataclasses.replace(s, kind="repainted") for s in samples if s.kind == "constant"]
+    few += [dataclasses.replace(s, kind="authored") for s in samples if s.patient == "P0"]
+    found, note = tell_apart(few, ["forest"], resamples=10)
+    assert [one.kind for one in found] == ["repainted"]
+    assert found[0].result.auc.value > 0.95
+    assert found[0].copied == 0.5
+    assert len(found[0].relabelled) == len(found[0].halves) == 2
+    assert "1 of the authored ones" in note
+    section = section_of(found, few, note)
+    assert [table.name for table in section.tables] == ["told", "features"]
+    assert section.tables[0].rows[0][:2] == ["repainted", "forest"]
+    assert [picture.name for picture in section.pictures] == ["obvious_repainted_synthetic"]
+    assert note in section.text
 
 
 def test_the_grain_gives_a_filled_scar_away(samples):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, get_args
 
-from claimslicer.errors import SpecificationError, StudyError
-from claimslicer.studies.read import list_cases
-from claimslicer.training.data.splits import Part, split_by_patient
+from claimslicer.errors import SpecificationError
+from claimslicer.evaluation.cases import evaluated_cases, named_data, training_cases
+from claimslicer.training.data.splits import Part
 from claimslicer.yaml_settings import check_known, read_yaml_settings
 
 KINDS = ("repainted", "authored", "constant", "noise", "copy")
@@ -17,27 +17,34 @@ KINDS = ("repainted", "authored", "constant", "noise", "copy")
 controls that must fail: the patient's infarct filled with its mean, filled with blurred noise of its mean
 and SD, and a SMILE mask of which nothing was painted."""
 CONTROLS = ("constant", "noise", "copy")
-_COUNTS = ("steps", "seeds", "draws", "resamples", "montages")
-_PATHS = ("data", "out", "training_data")
+CLASSIFIERS = ("forest", "network")
+"""Those that are asked to tell synthetic scars from real ones."""
+_COUNTS = ("steps", "seeds", "draws", "resamples", "montages", "sheets")
+_MAY_BE_NONE = ("montages", "sheets")
+_PATHS = ("out", "training_data")
+_NOT_IN_RESULTS = ("out", "device", "classifiers", "sheets")
+"""Settings that the kept studies don't depend on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """``data`` is a folder of labelled case folders, ``out`` the evaluation's own folder.
+    """``data`` is a folder of labelled case folders, or several of folders and cases; ``out`` a new one.
 
-    ``cases`` and ``training`` are a part of the split (validation, training, test) or case names; the
-    training scars, from ``training_data`` or ``data``, are those that synthetic ones are looked for among.
-    ``model`` and ``segmenter`` are names or paths (None: the shipped ones), the latter judging as
-    :func:`claimslicer.segmentation.model.load_segmenter` says; ``sampler``, ``steps``,
-    ``jumps``, ``guidance``, ``texture``, ``halo_mm`` and ``match`` go to
-    :func:`claimslicer.synthesis.synthesize`, whose defaults hold where they are None. Each infarct is
-    repainted with ``seeds`` seeds, each heart without one gets ``draws`` random scars. ``pass_rate`` is the
-    share of real studies that the quality filter lets pass, ``resamples`` the number of bootstrap samples and
-    of random halves, ``montages`` how many studies are shown. Raises SpecificationError.
+    ``cases`` and ``training`` are a part of the split (validation, training, test) or case names; a case
+    that ``data`` names itself is evaluated in any case. The training scars, from ``training_data`` or
+    ``data``, are those that synthetic ones are looked for among. ``model`` and ``segmenter`` are names or
+    paths (None: the shipped ones), the latter judging as
+    :func:`claimslicer.segmentation.model.load_segmenter` says; ``sampler``, ``steps``, ``jumps``,
+    ``guidance``, ``texture``, ``halo_mm`` and ``match`` go to :func:`claimslicer.synthesis.synthesize`,
+    whose defaults hold where they are None. Each infarct is repainted with ``seeds`` seeds, each heart
+    without one gets ``draws`` random scars. ``pass_rate`` is the share of real studies that the quality
+    filter lets pass, ``resamples`` the number of bootstrap samples and of random halves, ``montages`` how
+    many studies are shown, ``classifiers`` which are asked to tell synthetic from real scars, ``sheets``
+    how many the reader test has. Raises SpecificationError.
     """
 
-    data: Path
-    """A folder of labelled case folders."""
+    data: Path | tuple[Path, ...]
+    """A folder of labelled case folders, or a list of such folders and of cases; * stands for any name."""
     out: Path
     """The evaluation's own folder."""
     cases: str | tuple[str, ...] = "validation"
@@ -77,22 +84,28 @@ class EvaluationConfig:
     """Bootstrap samples, and random halves of the real patients."""
     montages: int = 6
     """Studies that are shown in pictures."""
+    classifiers: tuple[str, ...] = CLASSIFIERS
+    """Which are asked to tell synthetic from real scars: forest, network, or none."""
+    sheets: int = 40
+    """Sheets of the reader test; 0 writes none."""
     device: str = "auto"
     """``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps`` and so on."""
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
             value = getattr(self, name)
-            least = 0 if name == "montages" else 1
+            least = 0 if name in _MAY_BE_NONE else 1
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise SpecificationError(f"The setting '{name}' must be a whole number from {least} up.")
-        for name in ("cases", "training", "kinds"):
+        for name in ("cases", "training", "kinds", "classifiers"):
             object.__setattr__(self, name, _names(name, getattr(self, name)))
         unknown = [kind for kind in self.kinds if kind not in KINDS]
         if unknown or not self.kinds:
             raise SpecificationError(
                 f"There is no kind of scar {', '.join(unknown) or '(none)'}: choose of {', '.join(KINDS)}."
             )
+        if not set(self.classifiers) <= set(CLASSIFIERS):
+            raise SpecificationError(f"The setting 'classifiers' is a list of {', '.join(CLASSIFIERS)}.")
         _check_number("pass_rate", self.pass_rate, 0.01, 1.0)
         if self.halo_mm is not None:
             _check_number("halo_mm", self.halo_mm, 0.0, 10.0)
@@ -113,9 +126,9 @@ class EvaluationConfig:
         path = Path(path)
         values = read_yaml_settings(path)
         check_known(values, [field.name for field in dataclasses.fields(cls)], f"'{path}'")
-        for key in ("data", "out"):
-            if not isinstance(values.get(key), str):
-                raise SpecificationError(f"The setting '{key}' is missing in '{path}'; it names a folder.")
+        if not isinstance(values.get("out"), str):
+            raise SpecificationError(f"The setting 'out' is missing in '{path}'; it names a folder.")
+        values["data"] = named_data(values.get("data"), path)
         for key in (key for key in _PATHS if values.get(key) is not None):
             values[key] = (path.parent / Path(str(values[key])).expanduser()).resolve()
         for key in ("model", "segmenter"):
@@ -127,24 +140,27 @@ class EvaluationConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return, as JSON types, the settings that the results depend on."""
         values = dataclasses.asdict(self)
-        del values["out"], values["device"]
+        for name in _NOT_IN_RESULTS:
+            del values[name]
+        if isinstance(self.data, tuple):
+            values["data"] = tuple(str(path) for path in self.data)
         paths = {key: str(value) for key, value in values.items() if isinstance(value, Path)}
         lists = {key: list(value) for key, value in values.items() if isinstance(value, tuple)}
         return values | paths | lists
 
     def case_folders(self) -> list[Path]:
         """Return the folders of the cases to evaluate on, by name. Raises StudyError where there are none."""
-        return _folders(self.data, self.cases)
+        return evaluated_cases(self.data, self.cases)
 
     def training_folders(self) -> list[Path]:
         """Return the folders of the training cases, by name, without those to evaluate on."""
         evaluated = {folder.resolve() for folder in self.case_folders()}
-        folders = _folders(self.training_data or self.data, self.training)
+        folders = training_cases(self.training_data or self.data, self.training)
         return [folder for folder in folders if folder.resolve() not in evaluated]
 
 
 def _names(name: str, value: Any) -> str | tuple[str, ...]:
-    if name != "kinds" and isinstance(value, str):
+    if name in ("cases", "training") and isinstance(value, str):
         if value not in get_args(Part):
             raise SpecificationError(
                 f"The setting '{name}' must be one of {', '.join(get_args(Part))}, or a list of case names."
@@ -165,17 +181,3 @@ def _jumps(value: Any) -> int | tuple[int, int] | None:
 def _check_number(name: str, value: Any, low: float, high: float) -> None:
     if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
         raise SpecificationError(f"The setting '{name}' must lie from {low:g} to {high:g}, not {value!r}.")
-
-
-def _folders(root: Path, chosen: str | tuple[str, ...]) -> list[Path]:
-    names = [folder.name for folder in list_cases(root)]
-    if isinstance(chosen, str):
-        parts = split_by_patient(names)
-        found = [name for name in names if parts[name] == chosen]
-        if not found:
-            raise StudyError(f"'{root}' holds no {chosen} cases: give the folder that has them, or names.")
-        return [root / name for name in found]
-    missing = [name for name in chosen if name not in names]
-    if missing:
-        raise StudyError(f"'{root}' holds no case {', '.join(missing)}: check the names.")
-    return [root / name for name in sorted(chosen)]

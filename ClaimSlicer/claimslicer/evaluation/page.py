@@ -12,6 +12,8 @@ from claimslicer.evaluation.record import ScarRecord
 from claimslicer.evaluation.run import SETTINGS_FILE
 from claimslicer.evaluation.summary import Summary
 from claimslicer.evaluation.tables import headline, studies_table, tables_of
+from claimslicer.evaluation.tell import Telling
+from claimslicer.evaluation.twosample.shown import section_of
 from claimslicer.figures.montage import synthesis_montage
 from claimslicer.figures.report import Picture, Report, Section, write_report
 from claimslicer.outputs import write_text
@@ -20,10 +22,13 @@ from claimslicer.studies import make_recipe, read_study
 SUMMARY_FILE = "summary.json"
 
 
-def write_page(config: EvaluationConfig, records: Sequence[ScarRecord], summary: Summary) -> Path:
+def write_page(
+    config: EvaluationConfig, records: Sequence[ScarRecord], summary: Summary, telling: Telling | None = None
+) -> Path:
     """Write `report.html`, `evaluation.csv`, `summary.json` and the pictures into ``config.out``.
 
-    Returns the page's path. Raises OutputError where the folder can't be written.
+    ``telling`` adds what classifiers could tell. Returns the page's path. Raises OutputError where the
+    folder can't be written.
     """
     from claimslicer.segmentation.model import judged_by
 
@@ -40,13 +45,15 @@ def write_page(config: EvaluationConfig, records: Sequence[ScarRecord], summary:
     text = f"{headline(summary)} {judged_by(config.segmenter)}"
     sections = [
         Section("Against real scars", text, tables=tables_of(summary), pictures=[figures]),
+        *([section_of(telling.told, telling.samples, telling.note)] if telling else []),
         *_montage_sections(config, records),
         Section("Every study", tables=[studies_table(records)]),
     ]
     settings = json.loads((config.out / SETTINGS_FILE).read_text(encoding="utf-8"))
     recipe = make_recipe("evaluate", settings=settings["settings"], weights=settings["weights"])
     report = Report("Realism of synthetic scars", subject, sections, recipe, synthetic=True)
-    write_text(config.out / SUMMARY_FILE, json.dumps(summary.to_dict(), indent=2, ensure_ascii=False))
+    values = summary.to_dict() | ({"told": telling.to_dict()} if telling else {})
+    write_text(config.out / SUMMARY_FILE, json.dumps(values, indent=2, ensure_ascii=False))
     return write_report(config.out, report)
 
 
@@ -80,8 +87,9 @@ def shown_scars(config: EvaluationConfig, records: Sequence[ScarRecord]) -> list
     authored = authored[: config.montages // 2]
     chosen = repainted[: config.montages - len(authored)] + authored
     shown = []
+    folders = {folder.name: folder for folder in config.case_folders()}
     for record in chosen:
-        study = read_study(config.data / record.case)
+        study = read_study(folders[record.case])
         assert study.labels is not None
         shown.append(Shown(record, study, study.labels, record.image_of(study.image)))
     return shown

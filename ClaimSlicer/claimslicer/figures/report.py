@@ -103,6 +103,14 @@ def write_report(folder: Path, report: Report) -> Path:
     return folder / PAGE_NAME
 
 
+def write_table(folder: Path, table: Table) -> Path:
+    """Write a table as ``NAME.csv`` into ``folder`` and return its path. Raises OutputError."""
+    path = make_folder(folder) / f"{table.name}.csv"
+    with written_whole(path) as temporary:
+        temporary.write_bytes(_csv(table).encode("utf-8"))
+    return path
+
+
 def _page(report: Report, images: Mapping[str, bytes], synthetic: bool) -> str:
     template = resources.files("claimslicer.figures").joinpath("report.html").read_text(encoding="utf-8")
     sections = [_section_html(section, images) for section in report.sections]

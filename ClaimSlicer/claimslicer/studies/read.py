@@ -94,6 +94,14 @@ def list_cases(root: Path) -> list[Path]:
     return found
 
 
+def is_case(path: Path) -> bool:
+    """Say whether ``path`` is itself a case, a file or the folder of one, rather than a folder of cases."""
+    try:
+        return path.is_file() or _is_one_case(path, [p for p in path.iterdir() if p.is_dir()])
+    except OSError as error:
+        raise StudyError(f"'{path}' can't be read: check the name of the case or folder.") from error
+
+
 def _is_one_case(root: Path, folders: Sequence[Path]) -> bool:
     """Say whether ``root`` holds the files of a case, which the layouts but EMIDEC's keep without folders."""
     if (root / "Images").is_dir():

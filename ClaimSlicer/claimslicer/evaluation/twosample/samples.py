@@ -36,7 +36,8 @@ class LabelledScar:
 class SliceSample:
     """One slice of a scar: ``features`` by name, ``picture`` in the slice's units, ``masks`` (3, y, x) bool.
 
-    The masks are infarct, wall and cavity; picture and masks are cut round the wall, on the study's pixels.
+    The masks are infarct, wall and cavity; picture and masks are cut round the wall, on the study's pixels,
+    whose height and width is ``pixel_mm``.
     """
 
     kind: str
@@ -46,6 +47,7 @@ class SliceSample:
     features: dict[str, float]
     picture: np.ndarray
     masks: np.ndarray
+    pixel_mm: tuple[float, float]
 
     @property
     def name(self) -> str:
@@ -64,6 +66,7 @@ def slice_samples(scars: Sequence[LabelledScar]) -> list[SliceSample]:
 def _samples_of(scar: LabelledScar) -> list[SliceSample]:
     if scar.image.shape != scar.labels.shape:
         raise StudyError(f"{scar.patient}: the image has {scar.image.shape} voxels, its labels others.")
+    pixel_mm = scar.spacing_zyx[1:]
     used = [z for z, plane in enumerate(scar.labels) if (plane == Label.INFARCT).sum() >= FEWEST_SCAR_VOXELS]
     if not used:
         return []
@@ -75,14 +78,14 @@ def _samples_of(scar: LabelledScar) -> list[SliceSample]:
     for z in used:
         cut = (z, *window)
         near = [means[n] for n in (z - 1, z + 1) if n in means]
-        features = slice_features(
-            units[cut], scar.labels[cut], scale.remote[cut], scale.blood[cut], scar.spacing_zyx[1:]
-        )
+        features = slice_features(units[cut], scar.labels[cut], scale.remote[cut], scale.blood[cut], pixel_mm)
         features["step to the next slices"] = float(abs(means[z] - np.mean(near))) if near else float("nan")
         features["SD of slices' means"] = _sd(list(means.values()))
         labels = scar.labels[cut]
         masks = np.stack([infarct_mask(labels), myocardium_mask(labels), labels == Label.CAVITY])
-        samples.append(SliceSample(scar.kind, scar.patient, scar.draw, z, features, units[cut], masks))
+        samples.append(
+            SliceSample(scar.kind, scar.patient, scar.draw, z, features, units[cut], masks, pixel_mm)
+        )
     return samples
 
 

@@ -52,9 +52,13 @@ def two_sample(
     *,
     classifier: str = "forest",
     resamples: int = 500,
+    repeats: int | None = None,
     seed: int = 0,
 ) -> TwoSample:
     """Tell the samples of ``kind`` from the ``real`` ones, all slices of a patient held out together.
+
+    ``repeats`` is how often the patients are dealt into folds anew (None: :data:`REPEATS`); without
+    ``resamples`` there is no interval.
 
     Raises SpecificationError where there are too few patients of either, or the classifier is unknown.
     """
@@ -73,7 +77,7 @@ def two_sample(
             f"There is no classifier '{classifier}': choose of {', '.join(CLASSIFIERS)}."
         )
     judge: Forest | PatchNetwork = CLASSIFIERS[classifier](used, seed)
-    scores = held_out_scores(judge, synthetic, patients, seed, REPEATS[classifier])
+    scores = held_out_scores(judge, synthetic, patients, seed, repeats or REPEATS[classifier])
     features = {}
     if isinstance(judge, Forest):
         single = [_single_auc(column, synthetic) for column in judge.values.T]
@@ -133,6 +137,8 @@ def auc_with_interval(
     for _ in range(resamples):
         index = np.concatenate([own[names[i]] for i in rng.integers(len(names), size=len(names))])
         drawn.append(auc(scores[index], synthetic[index]))
+    if not drawn:
+        return Estimate(auc(scores, synthetic))
     low, high = np.nanquantile(drawn, (0.025, 0.975))
     return Estimate(auc(scores, synthetic), float(low), float(high))
 

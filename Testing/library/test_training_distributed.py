@@ -13,6 +13,7 @@ import torch
 import yaml
 from claimslicer.errors import ModelError
 from claimslicer.events import SILENT
+from claimslicer.parent import core_count
 from claimslicer.training.engine import processes
 from claimslicer.training.engine.loop import train
 from claimslicer.training.settings.config import SynthesisConfig
@@ -51,6 +52,7 @@ def assert_same(one: Path, other: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="gloo needs a loopback interface by its Unix name")
+@pytest.mark.skipif(core_count() < 2, reason="one core runs one process")
 @pytest.mark.usefixtures("tiny_segmenter")
 def test_two_processes_give_the_weights_of_one_with_the_same_batches(tmp_path):
     one = tiny_config(tmp_path, out=tmp_path / "one", accumulation=2)
@@ -121,6 +123,14 @@ def test_a_missing_gpu_is_said(tmp_path):
         processes.launch(config)
 
 
+def test_more_processes_than_cores_are_refused_before_any_is_started(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "Together", lambda *_: pytest.fail("started"))
+    config = SynthesisConfig(cache=tmp_path, out=tmp_path, device="cpu", devices=core_count() + 1)
+    with pytest.raises(ModelError, match=f"set 'devices' to at most {core_count()}"):
+        processes.launch(config)
+
+
+@pytest.mark.skipif(core_count() < 2, reason="one core runs one process")
 def test_plain_training_needs_no_fabric():
     """One process runs where torch, MONAI and NumPy are, and no Fabric."""
     code = (

@@ -36,6 +36,7 @@ from claimslicer.cli import (
     train,
 )
 from claimslicer.errors import Cancelled, ClaimError, OutputError
+from claimslicer.parent import end_with_parent
 
 app = typer.Typer(
     name="claim-slicer",
@@ -80,6 +81,7 @@ def _options(
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    end_with_parent()  # a process of a training in several
     debug = "--debug" in sys.argv[1:2]
     # A cluster stops work with SIGTERM: end it as Ctrl-C does, so that nothing is left half-written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

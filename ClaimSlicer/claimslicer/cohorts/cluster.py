@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from claimslicer import __version__
 from claimslicer.errors import ClaimError, SpecificationError
+from claimslicer.parent import core_count
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -44,7 +45,16 @@ class WorkerLost(Exception):
 
 @contextmanager
 def local_workers(count: int) -> Iterator[Client]:
-    """Start ``count`` processes on this machine, and end them with the block."""
+    """Start ``count`` processes on this machine, and end them with the block, or with this process.
+
+    Raises SpecificationError for more than it has cores; two are always taken.
+    """
+    most = max(2, core_count())
+    if count > most:
+        raise SpecificationError(
+            f"The cohort asks for {count} processes on a computer with {core_count()} cores: set 'workers' to "
+            f"at most {most}."
+        )
     dask, distributed = _import_dask()
     with ExitStack() as stack:
         folder = tempfile.TemporaryDirectory(prefix="claim-cohort-", ignore_cleanup_errors=True)

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from claimslicer.errors import ModelError
+from claimslicer.parent import children_end_with_us, core_count, end_with_parent
 
 if TYPE_CHECKING:
     import torch
@@ -82,7 +83,9 @@ class Together(Alone):
             strategy=DDPStrategy(find_unused_parameters=True),  # not every step uses every network
             precision="bf16-mixed" if precision == "bf16" else "32-true",
         )
-        self._fabric.launch()
+        end_with_parent()
+        with children_end_with_us():
+            self._fabric.launch()
         self.rank, self.size = self._fabric.global_rank, self._fabric.world_size
 
     def set_up(self, module: nn.Module) -> nn.Module:
@@ -112,7 +115,8 @@ class Together(Alone):
 def launch(config: TrainingConfig) -> Alone:
     """Return this run's processes; the first call starts them.
 
-    To be called before networks go to their device. Raises ModelError where a device or Fabric is missing.
+    To be called before networks go to their device. A process that this one starts ends with it. Raises
+    ModelError where a device or Fabric is missing, or more processes are asked for than there are cores.
     """
     from claimslicer.devices import choose_device
 
@@ -138,3 +142,8 @@ def _check_devices(kind: str, devices: int) -> None:
         )
     if kind == "mps" and devices > 1:
         raise ModelError("This computer has one GPU: set 'devices' to 1.")
+    if kind == "cpu" and devices > core_count():
+        raise ModelError(
+            f"The run asks for {devices} processes on a computer with {core_count()} cores: set 'devices' to "
+            f"at most {core_count()}."
+        )

@@ -52,8 +52,8 @@ def local_workers(count: int) -> Iterator[Client]:
     most = max(2, core_count())
     if count > most:
         raise SpecificationError(
-            f"The cohort asks for {count} processes on a computer with {core_count()} cores: set 'workers' to "
-            f"at most {most}."
+            f"The cohort asks for {count} processes on a computer with {core_count()} cores: set 'workers' "
+            f"to at most {most}."
         )
     dask, distributed = _import_dask()
     with ExitStack() as stack:

@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 BENCH := $(BIN)/python Testing/benchmarks
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test lint docs dist bench clean
 
 demo: .venv/.program ## the whole path on the embedded study
 	$(BIN)/claim-slicer demo
@@ -20,10 +20,14 @@ lint: .venv/.development
 	$(BIN)/mypy
 	$(BIN)/python Testing/pythonqt_lint.py
 	$(BIN)/python Testing/portable_lint.py
+	$(BIN)/python Testing/extension_index.py
 
 docs: .venv/.development ## the documentation as a site in build/docs; a warning is an error
 	$(BIN)/python -m sphinx -q -W --keep-going -E docs build/docs
 	@echo "The documentation is in build/docs/index.html"
+
+dist: .venv/.development ## sdist and wheel in build/dist, tried: the wheel installed alone runs its demo
+	$(BIN)/python Testing/release.py
 
 bench: .venv/.development ## figures on the real studies in CLAIM_DATA; tables and pictures in build/bench
 	@test -d "$(CLAIM_DATA)/emidec" || { echo "Set CLAIM_DATA to a folder that holds emidec/Case_P001 and so on."; exit 2; }

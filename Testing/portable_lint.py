@@ -31,7 +31,8 @@ MEMBERS = {
 KEYWORDS = frozenset(("preexec_fn", "start_new_session", "process_group", "pass_fds"))
 PLACES = ("/tmp", "/dev/", "/proc/", "/usr/", "/etc/", "/bin/", "/var/", "/home/")
 GUARDS = ("sys.platform", "os.name", "hasattr(")
-TEXT = frozenset(("read_text", "write_text"))
+TEXT = {"read_text": 0, "write_text": 1}
+"""Methods of a path, and which argument is the encoding."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def _of_call(node: ast.Call) -> Iterator[str]:
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     given = {keyword.arg: keyword.value for keyword in node.keywords}
     method = isinstance(node.func, ast.Attribute)
-    if name in TEXT and method and "encoding" not in given:
+    if name in TEXT and method and "encoding" not in given and len(node.args) <= TEXT[name]:
         yield f"{name} without encoding"
     if name == "open" and "encoding" not in given and _is_text(node, method):
         yield "open without encoding, or without a mode that says binary"

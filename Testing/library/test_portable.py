@@ -28,6 +28,8 @@ def lint(monkeypatch):
         ("said = '/tmp is where it lies'", False),
         ("path.read_text()", True),
         ("path.read_text(encoding='utf-8')", False),
+        ("path.write_text(text, 'utf-8')", False),
+        ("path.write_text(text)", True),
         ("write_text(path, text)", False),
         ("open(path)", True),
         ("open(path, 'rb')", False),

@@ -72,7 +72,7 @@ def auc_table(told: Sequence[Told]) -> Table:
         sides = [[s for s in samples if (s.kind == "real") == real] for real in (True, False)]
         counts = [f"{len({s.patient for s in side})} / {len(side)}" for side in sides]
         wanted = f"≥ {MUST_BE_FOUND:g}" if one.kind in CONTROLS else "0.5"
-        null = _auc(one.null)
+        null = _range(one.relabelled)
         halves = _range(one.halves)
         row: list[Cell] = [one.kind, one.result.classifier, _auc(one.result.auc), wanted]
         rows.append([*row, f"{one.copied:.2f}", null, halves, *counts])

@@ -53,12 +53,13 @@ def two_sample(
     classifier: str = "forest",
     resamples: int = 500,
     repeats: int | None = None,
+    explain: bool = True,
     seed: int = 0,
 ) -> TwoSample:
     """Tell the samples of ``kind`` from the ``real`` ones, all slices of a patient held out together.
 
     ``repeats`` is how often the patients are dealt into folds anew (None: :data:`REPEATS`); without
-    ``resamples`` there is no interval.
+    ``resamples`` there is no interval, without ``explain`` no features are told.
 
     Raises SpecificationError where there are too few patients of either, or the classifier is unknown.
     """
@@ -79,7 +80,7 @@ def two_sample(
     judge: Forest | PatchNetwork = CLASSIFIERS[classifier](used, seed)
     scores = held_out_scores(judge, synthetic, patients, seed, repeats or REPEATS[classifier])
     features = {}
-    if isinstance(judge, Forest):
+    if explain and isinstance(judge, Forest):
         single = [_single_auc(column, synthetic) for column in judge.values.T]
         shares = judge.importances(synthetic)
         both = zip(judge.names, single, strict=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from claimslicer.errors import SpecificationError
-from claimslicer.evaluation.cohort import Estimate
-from claimslicer.evaluation.config import KINDS
+from claimslicer.evaluation.config import CONTROLS, KINDS
 from claimslicer.evaluation.twosample.nulls import copied, real_halves, relabelled
 from claimslicer.evaluation.twosample.samples import SliceSample
 from claimslicer.evaluation.twosample.telling import FEWEST_PATIENTS, TwoSample, two_sample
@@ -19,7 +19,7 @@ COPIED = "copied"
 """The null whose AUC is 0.5 exactly."""
 TESTED = tuple(kind for kind in KINDS if kind != "copy")
 """The kinds that have anything to tell; scars of which nothing was painted are no scars to tell."""
-DRAWS = {"forest": 8, "network": 3}
+DRAWS = {"forest": 8, "network": 2}
 """How often a null is drawn; the network takes longer."""
 
 
@@ -27,8 +27,8 @@ DRAWS = {"forest": 8, "network": 3}
 class Told:
     """One kind by one classifier: the result, and the AUCs of its nulls, drawn anew a few times each.
 
-    ``relabelled`` draws by lot which samples are real, ``halves`` sets real scars against real ones.
-    ``copied`` is the AUC of the real scars against themselves.
+    ``relabelled`` draws by lot which samples are real (not for controls), ``halves`` sets real scars against
+    real ones. ``copied`` is the AUC of the real scars against themselves.
     """
 
     result: TwoSample
@@ -40,13 +40,6 @@ class Told:
     def kind(self) -> str:
         """The kind of scar that was told from real ones."""
         return self.result.kind
-
-    @property
-    def null(self) -> Estimate:
-        """Median of the relabelled AUCs, with the lowest and the highest."""
-        return Estimate(
-            float(np.median(self.relabelled)), float(self.relabelled.min()), float(self.relabelled.max())
-        )
 
 
 def tell_apart(
@@ -63,30 +56,49 @@ def tell_apart(
     """
     kinds = [kind for kind in TESTED if any(sample.kind == kind for sample in samples)]
     told, notes = [], []
-    for number, kind in enumerate(kinds):
-        for classifier in classifiers:
-            events.progress("telling apart", number / len(kinds), f"{kind} by {classifier}")
+    for classifier in classifiers:
+        ask = _Asked(samples, classifier, resamples, seed)
+        for number, kind in enumerate(kinds):
+            events.progress(f"telling apart by {classifier}", number / len(kinds), kind)
             try:
-                told.append(_told(samples, kind, classifier, resamples, seed))
+                told.append(ask.told(kind))
             except SpecificationError as error:
                 notes.append(str(error))
-    events.progress("telling apart", 1.0, "done")
+        events.progress(f"telling apart by {classifier}", 1.0, "done")
+    told.sort(key=lambda one: kinds.index(one.kind))
     return told, " ".join(dict.fromkeys(notes))
 
 
-def _told(samples: Sequence[SliceSample], kind: str, classifier: str, resamples: int, seed: int) -> Told:
-    result = two_sample(samples, kind, classifier=classifier, resamples=resamples, seed=seed)
-    rng = np.random.default_rng([seed, 3])
-    draws = DRAWS[classifier] if kind in ("repainted", "authored") else 1
+@dataclass(frozen=True)
+class _Asked:
+    """One classifier and the samples that it is asked about."""
 
-    def without_interval(some: Sequence[SliceSample], lot: int) -> float:
-        return two_sample(some, kind, classifier=classifier, resamples=0, repeats=1, seed=lot).auc.value
+    samples: Sequence[SliceSample]
+    classifier: str
+    resamples: int
+    seed: int
 
-    anew = [without_interval(relabelled(samples, kind, rng), lot) for lot in range(draws)]
-    real = len({sample.patient for sample in samples if sample.kind == "real"})
-    halves = [
-        without_interval(real_halves(samples, kind, rng), lot)
-        for lot in range(draws if real >= 2 * FEWEST_PATIENTS else 0)
-    ]
-    same = without_interval(copied(samples, kind), seed)
-    return Told(result, np.array(anew), np.array(halves), same)
+    def told(self, kind: str) -> Told:
+        result = two_sample(
+            self.samples, kind, classifier=self.classifier, resamples=self.resamples, seed=self.seed
+        )
+        rng = np.random.default_rng([self.seed, 3])
+        draws = 0 if kind in CONTROLS else DRAWS[self.classifier]
+        anew = [self._auc(relabelled(self.samples, kind, rng), kind, lot) for lot in range(draws)]
+        halves, same = self.among_real
+        return Told(result, np.array(anew), halves, same)
+
+    @cached_property
+    def among_real(self) -> tuple[np.ndarray, float]:
+        """The AUCs of halves of the real patients, none where they are too few, and that of a copy."""
+        rng = np.random.default_rng([self.seed, 4])
+        patients = {sample.patient for sample in self.samples if sample.kind == "real"}
+        draws = DRAWS[self.classifier] if len(patients) >= 2 * FEWEST_PATIENTS else 0
+        halves = [self._auc(real_halves(self.samples, "other", rng), "other", lot) for lot in range(draws)]
+        return np.array(halves), self._auc(copied(self.samples, "other"), "other", self.seed)
+
+    def _auc(self, samples: Sequence[SliceSample], kind: str, seed: int) -> float:
+        found = two_sample(
+            samples, kind, classifier=self.classifier, resamples=0, repeats=1, explain=False, seed=seed
+        )
+        return found.auc.value

@@ -101,7 +101,9 @@ def test_everything_is_told_apart_beside_its_nulls(samples, monkeypatch):
     assert len(found[0].relabelled) == len(found[0].halves) == 2
     assert "1 of the authored ones" in note
     section = section_of(found, few, note)
-    assert [table.name for table in section.tables] == ["told", "features"]
+    assert [table.name for table in section.tables] == ["told", "features", "slices"]
+    by_kind = {row[0]: row for row in section.tables[2].rows}
+    assert (by_kind["real"][1], by_kind["authored"][1]) == (10, 1), "one figure a scar"
     assert section.tables[0].rows[0][:2] == ["repainted", "forest"]
     assert [picture.name for picture in section.pictures] == ["obvious_repainted_synthetic"]
     assert note in section.text

@@ -61,7 +61,7 @@ def evaluate(
         page = write_page(settings, records, summary, telling)
         sheets = choose_sheets(telling.samples, settings.sheets, np.random.default_rng(0))
         form = write_reader_test(settings.out, sheets)
-        for table in [*tables_of(summary), *shown.tables_of(telling.told)]:
+        for table in [*tables_of(summary), *shown.tables_of(telling.told, telling.samples)]:
             report.say(as_text(table) + "\n")
         report.say(f"{headline(summary)} {shown.verdict(telling.told)} {telling.note}".strip() + "\n")
         report.wrote(settings.out / SUMMARY_FILE, page, form)

@@ -26,7 +26,7 @@ MUST_BE_FOUND = 0.9
 def section_of(told: Sequence[Told], samples: Sequence[SliceSample], note: str = "") -> Section:
     """Return the page's section: tables of AUCs and features, and pictures of the most obvious cases."""
     text = " ".join(filter(None, (verdict(told), note)))
-    tables = tables_of(told)
+    tables = tables_of(told, samples)
     pictures = [
         Picture(
             f"obvious_{one.kind}_synthetic",
@@ -57,11 +57,11 @@ def verdict(told: Sequence[Told]) -> str:
     return " ".join(sentences)
 
 
-def tables_of(told: Sequence[Told]) -> list[Table]:
-    """Return the table of the AUCs, and that of the features where the forest was asked."""
+def tables_of(told: Sequence[Told], samples: Sequence[SliceSample]) -> list[Table]:
+    """Return the tables of AUCs, of features where the forest was asked, and of slice against slice."""
     if not told:
         return []
-    return [auc_table(told), *(table for table in [feature_table(told)] if table.rows)]
+    return [auc_table(told), *(table for table in [feature_table(told)] if table.rows), slice_table(samples)]
 
 
 def auc_table(told: Sequence[Told]) -> Table:
@@ -106,6 +106,28 @@ def feature_table(told: Sequence[Told]) -> Table:
         "roughness in those of the slice's noise."
     )
     return Table("features", "What gives them away", ("Kind", "Feature", "Own AUC", "Share"), rows, note)
+
+
+def slice_table(samples: Sequence[SliceSample]) -> Table:
+    """Return how much the slices of one scar differ in contrast, kind by kind."""
+    spread: dict[str, dict[tuple[str, int], float]] = {}
+    for sample in samples:
+        sd = sample.features["SD of slices' means"]
+        if not np.isnan(sd):
+            spread.setdefault(sample.kind, {})[sample.patient, sample.draw] = sd
+    low, high = np.quantile(list(spread.get("real", {0: float("nan")}).values()), (0.25, 0.75))
+    rows: list[list[Cell]] = []
+    for kind, own in spread.items():
+        values = np.array(list(own.values()))
+        first, middle, third = np.quantile(values, (0.25, 0.5, 0.75))
+        inside = float(np.mean((values >= low) & (values <= high)))
+        rows.append([kind, len(values), f"{middle:.2f}", f"{first:.2f} to {third:.2f}", f"{inside:.0%}"])
+    note = (
+        "SD over the slices of a scar of its contrast, (scar − remote) ÷ (blood − remote). Half of the real "
+        "scars lie between their own quartiles."
+    )
+    columns = ("Kind", "Scars", "Median", "Quartiles", "Between the real quartiles")
+    return Table("slices", "Contrast from slice to slice", columns, rows, note)
 
 
 def obvious_figure(result: TwoSample, samples: Sequence[SliceSample]) -> Figure:

@@ -22,6 +22,7 @@ from claimslicer.cli import (
     anatomy,
     cohort,
     demo,
+    dicom,
     doctor,
     evaluate,
     experiment,
@@ -53,6 +54,7 @@ app.command("smile")(smile.smile)
 app.command("synthesize")(synthesize.synthesize)
 app.command("segment")(segment.segment)
 app.command("quantify")(quantify.quantify)
+app.command("dicom")(dicom.dicom)
 app.command("cohort")(cohort.cohort)
 app.command("reproduce")(reproduce.reproduce)
 app.add_typer(train.app, name="train")

@@ -15,7 +15,7 @@ HEADER_TEXT = "SYNTHETIC image by CLAIM, research only, not for diagnosis"
 INTENT_NAME = "synthetic"
 """The NIfTI intent name (16 characters), which more programs keep than the description."""
 
-VOLUME_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+VOLUME_SUFFIXES = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd")
 _TOKEN = re.compile(r"(?<![a-z])synthetic(?![a-z])", re.IGNORECASE)
 
 

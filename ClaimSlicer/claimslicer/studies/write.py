@@ -16,6 +16,7 @@ from claimslicer.errors import OutputError
 from claimslicer.outputs import check_output, written_whole
 from claimslicer.studies.geometry import Geometry
 from claimslicer.studies.provenance import to_json
+from claimslicer.studies.segments import LABEL_SEGMENTS, segmentation_header
 from claimslicer.studies.study import Encoding
 from claimslicer.studies.synthetic import (
     HEADER_KEY,
@@ -26,8 +27,9 @@ from claimslicer.studies.synthetic import (
     split_suffix,
     with_token,
 )
+from claimslicer.terms import Term
 
-WRITABLE = (".nii.gz", ".nii", ".nrrd", ".mha")
+WRITABLE = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha")
 MADE_WITH = "claim_slicer"
 """Key that every sidecar of ours has; its value is our version."""
 
@@ -41,6 +43,7 @@ def write_volume(
     synthetic: bool | None = None,
     inputs: Sequence[str | Path] = (),
     encoding: Encoding | None = None,
+    segments: Mapping[int, tuple[str, Term]] | None = None,
 ) -> Path:
     """Write ``array`` ``(z, y, x)`` as NIfTI, NRRD or MHA by the suffix of ``path``; return the path written.
 
@@ -48,7 +51,9 @@ def write_volume(
     yet: print the path returned. Unsaid, it is what the ``recipe`` says (:func:`recipe_says`), else not
     synthetic. A ``recipe``, or ``synthetic``, adds a JSON file of the same name. ``inputs``
     are the files and folders the result was made from, none of which is written over. ``encoding`` is the
-    study's: with it a NIfTI file holds the values as the study's own file does. Parent folders are made.
+    study's: with it a NIfTI file holds the values as the study's own file does. ``segments`` are the names
+    and terms of a label map's values, else those of :class:`~claimslicer.labels.Label`: a ``.seg.nrrd`` file,
+    which Slicer opens as a segmentation, holds them, any other volume's recipe. Parent folders are made.
     Raises OutputError, and leaves nothing behind, where that can't be done, and where ``synthetic`` and the
     recipe contradict each other.
     """
@@ -59,14 +64,14 @@ def write_volume(
     target = check_volume_path(path, synthetic=synthetic, recipe=has_recipe, inputs=inputs)
     with ExitStack() as files:
         if has_recipe or synthetic:
-            text = _sidecar(target, recipe or {}, synthetic)
+            text = _sidecar(target, {**(recipe or {}), **_segments_of_recipe(segments)}, synthetic)
             sidecar = files.enter_context(written_whole(sidecar_path(target)))
             sidecar.write_text(text, encoding="utf-8", newline="\n")
         file = files.enter_context(written_whole(target))
         if file.name.lower().endswith((".nii", ".nii.gz")):
             _save_nifti(file, array, geometry, synthetic, encoding)
         else:
-            _save_itk(file, array, geometry, synthetic)
+            _save_itk(file, array, geometry, synthetic, segments)
     return target
 
 
@@ -168,10 +173,26 @@ def _save_nifti(
     image.to_filename(file)
 
 
-def _save_itk(file: Path, array: np.ndarray, geometry: Geometry, synthetic: bool) -> None:
+def _segments_of_recipe(segments: Mapping[int, tuple[str, Term]] | None) -> dict[str, Any]:
+    """Return what a sidecar says of a label map's values, for formats that have no place for it."""
+    if segments is None:
+        return {}
+    return {"segments": {str(value): {"name": name, "term": to_json(term)} for value, (name, term) in segments.items()}}
+
+
+def _save_itk(
+    file: Path,
+    array: np.ndarray,
+    geometry: Geometry,
+    synthetic: bool,
+    segments: Mapping[int, tuple[str, Term]] | None,
+) -> None:
     import SimpleITK as sitk
 
     image = geometry.to_sitk(_as_saved(array))
+    if file.name.lower().endswith(".seg.nrrd"):
+        for key, value in segmentation_header(array, segments or LABEL_SEGMENTS).items():
+            image.SetMetaData(key, value)
     if synthetic:
         image.SetMetaData(HEADER_KEY, HEADER_TEXT)
     try:

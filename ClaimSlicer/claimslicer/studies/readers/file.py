@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from claimslicer.errors import StudyError
-from claimslicer.studies.readers import itk, nifti
+from claimslicer.studies.readers import dicom_seg, itk, nifti
 from claimslicer.studies.readers.volume import Volume, check_image
 from claimslicer.studies.synthetic import VOLUME_SUFFIXES, is_marked_beside, split_suffix
 
@@ -17,6 +17,8 @@ def read_volume(path: Path) -> Volume:
         raise StudyError(f"There is no file {path}; check its name.")
     if not path.is_file():
         raise StudyError(f"{path} is not a file; give one of the types {', '.join(VOLUME_SUFFIXES)}.")
+    if not suffix and dicom_seg.is_one(path):
+        return dicom_seg.read(path)
     if not suffix:
         raise StudyError(f"{path} has no suffix that I can read; give one of {', '.join(VOLUME_SUFFIXES)}.")
     volume = nifti.read(path) if suffix in (".nii", ".nii.gz") else itk.read(path)

@@ -12,6 +12,9 @@ from claimslicer.studies.synthetic import VOLUME_SUFFIXES, split_suffix
 LABEL_ENDINGS = ("_labels", "-labels", "_label", "-label", "_seg", "_gt", "_gd")
 """Ends of a file's stem that make it the label map of the volume named without."""
 
+SEGMENTATION = ".seg.nrrd"
+"""The suffix of Slicer's segmentations, which are labels whatever their name."""
+
 
 @dataclass(frozen=True)
 class CaseFiles:
@@ -55,10 +58,17 @@ def find(path: Path) -> CaseFiles | None:
     """Find a loose volume file, or a folder that holds just one, with a label map named after it beside."""
     image = path
     if path.is_dir():
-        images = [file for file in volumes_in(path) if not split_suffix(file)[0].endswith(LABEL_ENDINGS)]
+        images = [file for file in volumes_in(path) if not _is_labels(file)]
         if not images:
             return None
         image = only_one(images, path)
     stem = split_suffix(image)[0]
-    found = (volume_named([image.parent], stem + ending) for ending in LABEL_ENDINGS)
+    found = [volume_named([image.parent], stem + ending) for ending in LABEL_ENDINGS]
+    segmentation = image.with_name(f"{stem}{SEGMENTATION}")
+    found += [segmentation] if segmentation != image and segmentation.is_file() else []
     return CaseFiles(stem, image, next((labels for labels in found if labels), None))
+
+
+def _is_labels(file: Path) -> bool:
+    stem, suffix = split_suffix(file)
+    return stem.endswith(LABEL_ENDINGS) or suffix.lower() == SEGMENTATION

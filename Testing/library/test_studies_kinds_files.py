@@ -1,5 +1,6 @@
 """Kinds of volume and label files: units, grids of their own, segmentations, collections' names."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from claimslicer.studies.inspect import inspect
 from claimslicer.studies.phantom import PhantomSettings, make_phantom
 from claimslicer.studies.readers.itk import plain_path
 from claimslicer.studies.readers.segmentation import label_of
+from claimslicer.studies.segments import SCAR_SEGMENTS
 from claimslicer.terms import LABEL_TERMS
 from scipy.spatial.transform import Rotation
 
@@ -345,3 +347,32 @@ def test_planned_stacks_are_left_alone(shared_data):
         assert not looks_planned_otherwise(study.geometry)
         axis = find_long_axis(study.labels, study.geometry)
         assert axis.angle_to(np.array([0, 0, 1.0])) < 10
+
+
+def test_labels_written_for_slicer_hold_names_and_codes(tmp_path, grid):
+    labels = heart(grid)
+    labels[labels == Label.INFARCT] = Label.MYOCARDIUM
+    path = write_volume(tmp_path / "heart.seg.nrrd", labels, grid, synthetic=True, recipe={})
+    assert path.name == "heart_synthetic.seg.nrrd"
+    assert (tmp_path / "heart_synthetic.json").is_file()
+    image = sitk.ReadImage(str(path))
+    names = {image.GetMetaData(key) for key in image.GetMetaDataKeys() if key.endswith("_Name")}
+    assert names == {"Cavity", "Myocardium", "Infarct", "MVO", "Right ventricle"}, "empty ones too"
+    assert "SCT^74281007^Myocardium" in image.GetMetaData("Segment1_Tags")
+    assert np.array_equal(read_labels(path, study_on(grid)), labels)
+    write_volume(tmp_path / "scan.nrrd", np.zeros(grid.shape, np.int16), grid)
+    write_volume(tmp_path / "scan.seg.nrrd", labels, grid)
+    for given in (tmp_path / "scan.nrrd", tmp_path):
+        if given == tmp_path:
+            path.unlink()
+        assert np.array_equal(read_study(given).labels, labels), "found beside its image"
+
+
+def test_a_mask_written_for_slicer_is_a_scar(tmp_path):
+    grid = GRIDS["straight"]
+    mask = (heart(grid) == Label.INFARCT).astype(np.uint8)
+    path = write_volume(tmp_path / "mask.seg.nrrd", mask, grid, segments=SCAR_SEGMENTS)
+    assert np.array_equal(read_scar_mask(path, study_on(grid)), mask)
+    other = write_volume(tmp_path / "mask.nii.gz", mask, grid, segments=SCAR_SEGMENTS, recipe={})
+    terms = json.loads(other.with_name("mask.json").read_text(encoding="utf-8"))["label_terms"]
+    assert terms["1"]["term"]["type"]["value"] == "12402003"

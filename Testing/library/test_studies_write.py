@@ -163,7 +163,7 @@ def test_a_recipe_replaces_an_older_one(tmp_path):
 
 @pytest.mark.parametrize("name", ["scan", "scan.txt", "scan.mhd", "scan.gz"])
 def test_names_that_say_no_format(tmp_path, name):
-    with pytest.raises(OutputError, match=r"end its name in \.nii\.gz, \.nii, \.nrrd, \.mha"):
+    with pytest.raises(OutputError, match=r"end its name in \.nii\.gz, \.nii, \.seg\.nrrd, \.nrrd, \.mha"):
         write_volume(tmp_path / name, IMAGE, GEOMETRY)
     assert not files_in(tmp_path)
 

@@ -103,6 +103,7 @@ def _lay_on(
     """Lay the model on one study; return the files, and what a row tells of it."""
     from claimslicer.review import Made
     from claimslicer.studies import make_recipe, write_volume
+    from claimslicer.studies.segments import AHA_SEGMENTS
 
     inputs = [path for path in (study, labels) if path is not None]
     scan, label_map = labelled_study(study, labels, choice)
@@ -118,7 +119,9 @@ def _lay_on(
     recipe = make_recipe("anatomy", scan, facts["settings"])
     with all_or_none(targets):
         marks: dict[str, Any] = {"recipe": recipe, "synthetic": scan.synthetic, "inputs": inputs}
-        written = [write_volume(files.segments, frame.segments, scan.geometry, **marks)]
+        written = [
+            write_volume(files.segments, frame.segments, scan.geometry, segments=AHA_SEGMENTS, **marks)
+        ]
         if files.facts is not None:
             write_text(files.facts, json.dumps({**facts, "recipe": recipe}, indent=2) + "\n")
             written.append(files.facts)

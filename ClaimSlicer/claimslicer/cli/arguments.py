@@ -146,6 +146,7 @@ def reformatted(
     """
     from claimslicer.segmentation.reformat import to_short_axis
     from claimslicer.studies import make_recipe, write_volume
+    from claimslicer.studies.segments import LABEL_SEGMENTS
 
     beside = labels_beside(file)
     files = check_volume_outputs(file, beside, inputs=inputs, synthetic=study.synthetic)
@@ -157,7 +158,10 @@ def reformatted(
     marks: dict[str, Any] = {"recipe": recipe, "synthetic": study.synthetic, "inputs": inputs}
     with all_or_none(files):
         image = write_volume(file, stack.image, stack.geometry, **marks)
-        report.wrote(image, write_volume(labels_beside(image), stack.labels, stack.geometry, **marks))
+        drawn = write_volume(
+            labels_beside(image), stack.labels, stack.geometry, segments=LABEL_SEGMENTS, **marks
+        )
+        report.wrote(image, drawn)
     return stack, stack.labels
 
 

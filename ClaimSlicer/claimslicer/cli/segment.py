@@ -104,6 +104,7 @@ def _segment_one(
     from claimslicer.segmentation import segment as segment_study
     from claimslicer.segmentation.reformat import check_slices, to_short_axis
     from claimslicer.studies import read_study, write_volume
+    from claimslicer.studies.segments import LABEL_SEGMENTS
 
     scan = read_study(study, choice=choice)
     say_notes(told, scan)
@@ -118,7 +119,7 @@ def _segment_one(
     result = segment_study(scan, events=events, **options)
     marks: dict[str, Any] = {"recipe": result.recipe, "synthetic": scan.synthetic, "inputs": [study]}
     with all_or_none(targets):
-        written = [write_volume(files.labels, result.labels, scan.geometry, **marks)]
+        written = [write_volume(files.labels, result.labels, scan.geometry, segments=LABEL_SEGMENTS, **marks)]
         if files.reformat is not None:
             written.insert(0, write_volume(files.reformat, scan.image, scan.geometry, **marks))
         if files.uncertainty is not None:

@@ -168,6 +168,7 @@ def _make(
     from claimslicer.smile import generate_scar
     from claimslicer.smile.caption import caption
     from claimslicer.studies import make_recipe, write_volume
+    from claimslicer.studies.segments import SCAR_SEGMENTS
 
     files = check_volume_outputs(out, intensity, inputs=inputs, synthetic=study.synthetic)
     scar = generate_scar(spec, frame, existing=existing)
@@ -175,7 +176,9 @@ def _make(
     recipe = make_recipe("smile", study, spec.to_dict(), seed=spec.seed, caption=sentence, frame=place)
     marks: dict[str, Any] = {"recipe": recipe, "synthetic": study.synthetic, "inputs": inputs}
     with all_or_none(files):
-        written = [write_volume(out, scar.labels * scar.added, study.geometry, **marks)]
+        written = [
+            write_volume(out, scar.labels * scar.added, study.geometry, segments=SCAR_SEGMENTS, **marks)
+        ]
         if intensity is not None:
             written.append(write_volume(intensity, scar.intensity * scar.added, study.geometry, **marks))
     report.say(_sentence(spec, scar.volume_ml, scar.mvo_volume_ml))

@@ -95,7 +95,7 @@ def _is_case(folder: Path) -> bool:
 def _volumes(folder: Path) -> Iterator[Path]:
     """Yield the volume files right in ``folder`` that are images of studies."""
     for file in layout.volumes_in(folder):
-        if split_suffix(file)[0].endswith(RESULT_ENDINGS):
+        if layout.is_labels(file) or split_suffix(file)[0].endswith(RESULT_ENDINGS):
             continue
         try:
             cases = [find(file) for find in LAYOUTS]

@@ -32,7 +32,9 @@ def segmentation_header(array: np.ndarray, segments: Segments) -> dict[str, str]
     }
     for index, (value, (name, term)) in enumerate(segments.items()):
         where = np.argwhere(array == value)
-        low, high = (where.min(axis=0), where.max(axis=0)) if len(where) else (np.zeros(3, int), np.full(3, -1))
+        low, high = (
+            (where.min(axis=0), where.max(axis=0)) if len(where) else (np.zeros(3, int), np.full(3, -1))
+        )
         extent = " ".join(f"{a} {b}" for a, b in zip(low[::-1], high[::-1], strict=True))
         header |= {
             f"Segment{index}_ID": f"Segment_{index + 1}",
@@ -49,7 +51,15 @@ def segmentation_header(array: np.ndarray, segments: Segments) -> dict[str, str]
 
 def _entry(term: Term) -> str:
     """Return a term as Slicer writes it: context, category, type, modifier, context, region, modifier."""
-    parts = (_CONTEXTS[0], _code(term.category), _code(term.type), "^^", _CONTEXTS[1], _code(term.region), "^^")
+    parts = (
+        _CONTEXTS[0],
+        _code(term.category),
+        _code(term.type),
+        "^^",
+        _CONTEXTS[1],
+        _code(term.region),
+        "^^",
+    )
     return "~".join(parts)
 
 

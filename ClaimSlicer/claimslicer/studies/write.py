@@ -64,7 +64,7 @@ def write_volume(
     target = check_volume_path(path, synthetic=synthetic, recipe=has_recipe, inputs=inputs)
     with ExitStack() as files:
         if has_recipe or synthetic:
-            text = _sidecar(target, {**(recipe or {}), **_segments_of_recipe(segments)}, synthetic)
+            text = _sidecar(target, {**(recipe or {}), **_terms_of(segments)}, synthetic)
             sidecar = files.enter_context(written_whole(sidecar_path(target)))
             sidecar.write_text(text, encoding="utf-8", newline="\n")
         file = files.enter_context(written_whole(target))
@@ -173,11 +173,15 @@ def _save_nifti(
     image.to_filename(file)
 
 
-def _segments_of_recipe(segments: Mapping[int, tuple[str, Term]] | None) -> dict[str, Any]:
+def _terms_of(segments: Mapping[int, tuple[str, Term]] | None) -> dict[str, Any]:
     """Return what a sidecar says of a label map's values, for formats that have no place for it."""
     if segments is None:
         return {}
-    return {"segments": {str(value): {"name": name, "term": to_json(term)} for value, (name, term) in segments.items()}}
+    return {
+        "label_terms": {
+            str(int(value)): {"name": name, "term": to_json(term)} for value, (name, term) in segments.items()
+        }
+    }
 
 
 def _save_itk(

@@ -58,7 +58,7 @@ def find(path: Path) -> CaseFiles | None:
     """Find a loose volume file, or a folder that holds just one, with a label map named after it beside."""
     image = path
     if path.is_dir():
-        images = [file for file in volumes_in(path) if not _is_labels(file)]
+        images = [file for file in volumes_in(path) if not is_labels(file)]
         if not images:
             return None
         image = only_one(images, path)
@@ -69,6 +69,7 @@ def find(path: Path) -> CaseFiles | None:
     return CaseFiles(stem, image, next((labels for labels in found if labels), None))
 
 
-def _is_labels(file: Path) -> bool:
+def is_labels(file: Path) -> bool:
+    """Say whether a volume file's name is that of a label map."""
     stem, suffix = split_suffix(file)
     return stem.endswith(LABEL_ENDINGS) or suffix.lower() == SEGMENTATION

@@ -13,6 +13,7 @@ from claimslicer.review import find_studies
 from claimslicer.studies import Study, make_recipe, read_labels, read_study, write_volume
 from claimslicer.studies.provenance import sha256_of_array
 from claimslicer.studies.readers.file import read_volume
+from claimslicer.studies.segments import LABEL_SEGMENTS
 from claimslicer.worker.context import Context
 from claimslicer.worker.messages import study_from, study_values
 
@@ -79,7 +80,7 @@ def _write_labels(
     file: Path, labels: np.ndarray, study: Study, recipe: Mapping[str, Any], marks: Mapping[str, Any]
 ) -> dict[str, Any]:
     measured = quantify(labels, study.geometry)
-    written = write_volume(file, labels, study.geometry, recipe=recipe, **marks)
+    written = write_volume(file, labels, study.geometry, recipe=recipe, segments=LABEL_SEGMENTS, **marks)
     return {
         "labels": str(written),
         "content": sha256_of_array(labels),

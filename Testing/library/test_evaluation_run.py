@@ -265,7 +265,9 @@ class TestSettings:
         path.write_text("data: [cohort, 'cohort/Case_P00*']\nout: o\n", encoding="utf-8")
         config = EvaluationConfig.from_yaml(path)
         named = [(folder / "cohort" / case).resolve() for case in ("Case_P001", "Case_P004")]
-        assert config.data == ((folder / "cohort").resolve(), *named)
+        assert config.data == ((folder / "cohort").resolve(), (folder / "cohort").resolve() / "Case_P00*")
+        any_name = EvaluationConfig(data=(config.data[1],), out=folder / "o")
+        assert any_name.case_folders() == named
         only = EvaluationConfig(data=tuple(named), out=folder / "o")
         assert only.case_folders() == named
         assert only.training_folders() == []

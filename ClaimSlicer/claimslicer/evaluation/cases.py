@@ -14,27 +14,21 @@ from claimslicer.training.data.splits import split_by_patient
 def named_data(value: Any, file: Path) -> Path | tuple[Path, ...]:
     """Return what the setting ``data`` of ``file`` names: a folder, or a list of folders and cases.
 
-    Relative paths start at the file's folder; a ``*`` in the last part of one stands for anything. Raises
-    SpecificationError where it is neither, or nothing is called so.
+    Relative paths start at the file's folder. Raises SpecificationError where it is neither.
     """
     entries = [value] if isinstance(value, str) else value
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, str) for entry in entries):
         raise SpecificationError(f"The setting 'data' is missing in '{file}'; it names a folder, or a list.")
-    paths: list[Path] = []
-    for entry in entries:
-        path = file.parent / Path(entry).expanduser()
-        found = sorted(path.parent.glob(path.name)) if "*" in path.name else [path]
-        if not found:
-            raise SpecificationError(f"Nothing is called '{entry}', which 'data' names in '{file}'.")
-        paths += [one.resolve() for one in found]
-    return paths[0] if isinstance(value, str) and "*" not in value else tuple(paths)
+    paths = tuple((file.parent / Path(entry).expanduser()).resolve() for entry in entries)
+    return paths[0] if isinstance(value, str) else paths
 
 
 def evaluated_cases(data: Path | tuple[Path, ...], chosen: str | Sequence[str]) -> list[Path]:
     """Return the case folders to evaluate on, by name.
 
-    ``chosen`` is a part of the split or a list of names; a case that ``data`` names itself is in any part.
-    Raises StudyError where there are none, or a name is missing; SpecificationError where two share a name.
+    ``chosen`` is a part of the split or a list of names; a case that ``data`` names itself is in any part;
+    in a list, a ``*`` in the last part of a path stands for anything. Raises StudyError where there are none,
+    or a name is missing; SpecificationError where two share a name.
     """
     named, roots = _told_apart(data)
     if isinstance(chosen, str):
@@ -72,8 +66,14 @@ def _told_apart(data: Path | tuple[Path, ...]) -> tuple[list[Path], list[Path]]:
     """Return the cases that ``data`` names itself, and its folders of cases."""
     if isinstance(data, Path):
         return [], [data]
-    named = [path for path in data if is_case(path)]
-    return named, [path for path in data if path not in named]
+    every: list[Path] = []
+    for path in data:
+        found = sorted(path.parent.glob(path.name)) if "*" in path.name else [path]
+        if not found:
+            raise StudyError(f"Nothing is called '{path}', which 'data' names: check the name.")
+        every += found
+    named = [path for path in every if is_case(path)]
+    return named, [path for path in every if path not in named]
 
 
 def _of_part(root: Path, part: str) -> list[Path]:

@@ -44,7 +44,7 @@ class EvaluationConfig:
     """
 
     data: Path | tuple[Path, ...]
-    """A folder of labelled case folders, or a list of such folders and of cases; * stands for any name."""
+    """A folder of labelled case folders, or a list of folders and cases, where * stands for any name."""
     out: Path
     """The evaluation's own folder."""
     cases: str | tuple[str, ...] = "validation"

@@ -13,6 +13,7 @@ from claimslicer.errors import SpecificationError, StudyError
 from claimslicer.labels import infarct_mask
 from claimslicer.studies import read_study
 from claimslicer.studies.read import find_case
+from claimslicer.studies.synthetic import is_marked_beside
 from claimslicer.training.data.cache import case_folders
 from claimslicer.training.data.splits import Part
 
@@ -88,6 +89,11 @@ def _parent_of(source: Source, folder: Path, part: Part) -> Parent | None:
     case = find_case(folder)
     if case is None or case.labels is None:
         raise StudyError(f"'{folder}' has no labels; label it, or move it out of the source.")
+    if is_marked_beside(case.image):
+        raise StudyError(
+            f"'{folder}' is synthetic and would count as a real parent: move it out of the source; a "
+            "cohort's children are made of real hearts."
+        )
     if source.infarcted == "skip" and _has_infarct(folder):
         return None
     return Parent(source.prefix + folder.name, folder, part, source.infarcted, source.draws)

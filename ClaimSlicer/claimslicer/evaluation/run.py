@@ -156,6 +156,11 @@ def _read_heart(folder: Path) -> Heart:
     study = read_study(folder)
     if study.labels is None:
         raise StudyError(f"'{folder}' has no labels; an evaluation needs a label map for every study.")
+    if study.synthetic:
+        raise StudyError(
+            f"'{folder}' is synthetic and would count as a real patient: an evaluation takes real studies "
+            "alone, and paints its own scars."
+        )
     return Heart(dataclasses.replace(study, name=folder.name), study.labels)
 
 

@@ -92,7 +92,8 @@ def write_report(folder: Path, report: Report) -> Path:
     synthetic = report.synthetic or any(picture.synthetic for picture in pictures)
     images = {picture.name: to_png(picture.figure, synthetic=picture.synthetic) for picture in pictures}
     files = {f"{name}.png": image for name, image in images.items()}
-    files |= {f"{table.name}.csv": _csv(table).encode("utf-8") for table in tables}
+    marked = report.synthetic
+    files |= {f"{table.name}.csv": _csv(table, synthetic=marked).encode("utf-8") for table in tables}
     files["report.json"] = _json(report, synthetic).encode("utf-8")
     files[PAGE_NAME] = _page(report, images, synthetic).encode("utf-8")
 
@@ -181,11 +182,13 @@ def _cell(value: Cell, decimals: int) -> str:
     return escape(str(value))
 
 
-def _csv(table: Table) -> str:
+def _csv(table: Table, *, synthetic: bool = False) -> str:
+    """Return a table as CSV; numbers of synthetic data have a last column that says so, line by line."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(table.columns)
-    writer.writerows(["" if cell is None else cell for cell in row] for row in table.rows)
+    marks = ["yes"] if synthetic and "synthetic" not in table.columns else []
+    writer.writerow([*table.columns, *(["synthetic"] * len(marks))])
+    writer.writerows([*("" if cell is None else cell for cell in row), *marks] for row in table.rows)
     return stream.getvalue()
 
 

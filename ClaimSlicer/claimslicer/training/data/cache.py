@@ -124,6 +124,11 @@ def read_case_folders(
         study = read_study(folder)
         if study.labels is None:
             raise StudyError(f"'{folder}' has no labels; training needs a label map for every study.")
+        if study.synthetic and _inherited_part(folder) is None:
+            raise StudyError(
+                f"'{folder}' is synthetic, and no recipe says of which patient, so it would count as a "
+                "patient of its own: move it out, or make it with 'claim-slicer cohort'."
+            )
         yield CachedStudy(
             folder.name,
             part,

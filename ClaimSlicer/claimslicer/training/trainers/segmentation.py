@@ -162,7 +162,9 @@ class SegmentationTrainer:
         self._real = [item for item in training if not item.study.synthetic]
         self._synthetic = [item for item in training if item.study.synthetic]
         self._validation = [
-            prepare_study(study, self.settings.labeller) for study in cohort.part("validation")
+            prepare_study(study, self.settings.labeller)
+            for study in cohort.part("validation")
+            if not study.synthetic  # progress is measured on real patients alone
         ]
         for studies, share in (
             (self._synthetic, config.synthetic_share),

@@ -110,7 +110,7 @@ def _grain(
     noise: float,
     pixel_mm: tuple[float, float],
 ) -> dict[str, float]:
-    found = {"noise": noise}
+    found: dict[str, float] = {}
     for name in ("core", "rim", "out 1", "out 1, wall", "out 1, blood"):
         found[f"Laplacian, {name}"] = np.log(max(_size(laplacian, regions[name]), 1e-3) / noise)
     found["Laplacian, rim ÷ blood edge"] = found["Laplacian, rim"] - np.log(

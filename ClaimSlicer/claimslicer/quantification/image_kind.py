@@ -20,7 +20,7 @@ CORNER = 0.12
 """Share of the image's sides that a corner takes."""
 NEGATIVE_SHARE = 0.01
 LIFTED_LEVEL = 0.25
-"""Air above this share of the image's range (0.5th to 99.5th percentile) can't be a magnitude image's."""
+"""Air above this share of the image's range (its 0.5th to 99.5th percentile) isn't a magnitude image's."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,9 @@ def image_levels(image: np.ndarray, kind: ImageKind | None = None) -> ImageLevel
 
     With more than 1 % of negative grey levels it is PSIR. Else the darkest of the four corners of the stack,
     which nearly always is air, tells: where its median lies above 25 % of the image's range, the image is a
-    lifted PSIR whose zero is that median. Its lowest grey level is left out, which exports pad with. Raises StudyError for an image of one grey level or with values
-    that are no numbers, SpecificationError for another kind.
+    lifted PSIR whose zero is that median. Its lowest grey level is left out, which exports pad with. Raises
+    StudyError for an image of one grey level or with values that are no numbers, SpecificationError for
+    another kind.
     """
     if kind is not None and kind not in IMAGE_KINDS:
         raise SpecificationError(f"There is no kind of image {kind!r}: give {', '.join(IMAGE_KINDS)}.")

@@ -189,7 +189,7 @@ def test_an_imported_model_runs_without_its_checkpoint(bench, own_models, tmp_pa
     assert model.card.terms == "CC0-1.0"
     assert model.card.split["fold_0"]["val"] == ["Case_P004"]
     assert set(model.card.figures["fold_0"]) == {f"dice of label {value}" for value in range(1, 5)}
-    with pytest.raises(ModelError, match="isn't trained on"):
+    with pytest.raises(ModelError, match="can't be trained further"):
         load_segmenter("mine", "cpu")
     with pytest.raises(ModelError, match="voted with"):
         combine_segmenters(["mine", "emidec"], tmp_path, "both")

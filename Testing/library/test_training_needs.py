@@ -145,7 +145,7 @@ def test_what_is_wrong_with_a_folder_is_said(cohort, tmp_path):
     with pytest.raises(StudyError, match="is one case: give the folder around it"):
         case_folders(next(path for path in cohort.iterdir() if path.is_dir()))
     held_back = write_cohort(tmp_path / "held back", {"Case_P100": False})
-    with pytest.raises(StudyError, match="is for training, all are held back"):
+    with pytest.raises(StudyError, match="are held back, so nobody is left"):
         case_folders(held_back)
     shutil.rmtree(held_back / "Case_P100" / "Contours")
     with pytest.raises(StudyError, match="Case_P100' has no labels"):

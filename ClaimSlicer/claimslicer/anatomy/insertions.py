@@ -119,7 +119,7 @@ def septal_arc(
     if arc > 180.0:
         raise AnatomyError(
             "The insertion points lie the wrong way round for this patient orientation; exchange anterior "
-            "and inferior, or say mirrored where the header's orientation is not to be trusted."
+            "and inferior. If the header's orientation is wrong, choose 'mirrored' instead."
         )
     return float(anterior), arc
 

@@ -46,7 +46,10 @@ def anatomy(
     *,
     study: StudyArgument,
     out: Annotated[
-        Path, typer.Option("--out", help="AHA label map to write; of a folder, a folder.", show_default=False)
+        Path,
+        typer.Option(
+            "--out", help="AHA label map to write; for a folder of studies, a folder.", show_default=False
+        ),
     ],
     labels: LabelsOption = None,
     insertions: InsertionsOption = None,
@@ -76,7 +79,9 @@ def anatomy(
             report.wrote(*_lay_on(study, labels, choice, options, files, report).files)
             return
         if insertions is not None:
-            raise SpecificationError("--insertions are one study's: leave them out for a folder of studies.")
+            raise SpecificationError(
+                "--insertions belong to one study: leave them out for a folder of studies."
+            )
 
         def work(one: FolderStudy, _: Events) -> Made:
             facts = beside(json_out, one, "_frame.json")

@@ -35,7 +35,10 @@ def segment(
     *,
     study: StudyArgument,
     out: Annotated[
-        Path, typer.Option("--out", help="Label map to write; of a folder, a folder.", show_default=False)
+        Path,
+        typer.Option(
+            "--out", help="Label map to write; for a folder of studies, a folder.", show_default=False
+        ),
     ],
     model: ModelOption = None,
     device: DeviceOption = "auto",
@@ -43,14 +46,18 @@ def segment(
         bool | None,
         typer.Option(
             "--clean/--raw",
-            help="Whether to apply rules of anatomy to the labels; else as if --clean, but for nnU-Net's own "
-            "models as if --raw.",
+            help="Whether to apply rules of anatomy to the labels. Left out: to all but those of nnU-Net's "
+            "own models.",
             show_default=False,
         ),
     ] = None,
     phase: Annotated[
         Literal["acute", "chronic"] | None,
-        typer.Option("--phase", help="Of the infarct, told to models that know phases.", show_default=False),
+        typer.Option(
+            "--phase",
+            help="Whether the infarct is acute or chronic, for models that were trained to know.",
+            show_default=False,
+        ),
     ] = None,
     uncertainty: Annotated[
         Path | None, typer.Option("--uncertainty", help="Uncertainty map (0–1) to write.", show_default=False)

@@ -53,7 +53,7 @@ def smile(
         str | None,
         typer.Option(
             "--caption",
-            help="The scar in a sentence, as --describe prints it; options beside it go before it.",
+            help="The scar in a sentence, as --describe prints it; other options overrule it.",
             show_default=False,
         ),
     ] = None,
@@ -88,9 +88,7 @@ def smile(
     ] = None,
     spec: Annotated[
         Path | None,
-        typer.Option(
-            "--spec", help="YAML specification; options beside it go before it.", show_default=False
-        ),
+        typer.Option("--spec", help="YAML specification; other options overrule it.", show_default=False),
     ] = None,
     intensity: Annotated[
         Path | None,

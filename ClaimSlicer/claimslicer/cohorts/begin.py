@@ -58,7 +58,7 @@ def begin(config: CohortConfig, out: Path, events: Events) -> Order:
     if fingerprint(begun["settings"]) != fingerprint(settings):
         names = sorted(k for k in settings | begun["settings"] if settings.get(k) != begun["settings"].get(k))
         raise OutputError(
-            f"{out} holds a cohort that was begun with another {' and '.join(names)}: put it back, or give "
+            f"{out} holds a cohort that was begun with another {' and '.join(names)}: set that back, or give "
             "another folder."
         )
     return Order(config, _filter_of(begun["quality_threshold"]), weights)

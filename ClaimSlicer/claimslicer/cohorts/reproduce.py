@@ -108,8 +108,8 @@ def check_inputs(recipe: Mapping[str, Any], inputs: Inputs) -> str | Path | None
         different.append("the weights")
     if different:
         raise StudyError(
-            f"This is not what the recipe of {source['name']} was made from, other than there are: "
-            f"{', '.join(different)}; give those that it names."
+            f"The recipe of {source['name']} was made from other files than these ({', '.join(different)} "
+            "differ): give those that it names."
         )
     return model
 

@@ -52,8 +52,8 @@ class Arm:
         unknown += [word for word in told if word not in (*MASKS, "joint")]
         if unknown or len(set(sets)) < len(sets) or len(set(told)) < len(told):
             raise SpecificationError(
-                f"The row {name!r} can't be read: join some of {', '.join(SETS)} by '+', and add "
-                f"{' or '.join(MASKS)} where some are synthetic, and 'joint' where that is wanted."
+                f"The row {name!r} can't be read. Join sets by '+' ({', '.join(SETS)}). Where some are "
+                f"synthetic, add {' or '.join(MASKS)}; add 'joint' for joint training."
             )
         if "P" not in sets or {"N'", "N''"} <= set(sets):
             raise SpecificationError(f"The row {name!r} must hold P, and not both N' and N''.")
@@ -61,8 +61,8 @@ class Arm:
         synthetic = any(one in VARIANTS for one in sets)
         if len(masks) != synthetic or ("joint" in told and not synthetic):
             raise SpecificationError(
-                f"The row {name!r} must say once how its synthetic scars are drawn, {' or '.join(MASKS)}; "
-                "without any it has neither that nor 'joint'."
+                f"The row {name!r} must say once how its synthetic scars are drawn, {' or '.join(MASKS)}. A "
+                "row without synthetic studies says neither that nor 'joint'."
             )
         return cls(tuple(sorted(sets, key=SETS.index)), "".join(masks), "joint" in told)
 

@@ -26,7 +26,7 @@ class QualityFilter:
         """
         values = np.sort(np.asarray(real_dice, float))[::-1]
         if not 0 < pass_rate <= 1:
-            raise SpecificationError(f"The pass rate must lie above 0 and at most at 1, not {pass_rate:g}.")
+            raise SpecificationError(f"The pass rate must be above 0 and at most 1, not {pass_rate:g}.")
         if not len(values) or np.isnan(values).any():
             raise SpecificationError("A quality filter needs the Dice of at least one real scar.")
         # Rounding keeps 0.9 of ten at nine.

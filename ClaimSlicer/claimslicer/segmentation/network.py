@@ -81,7 +81,9 @@ class SegmenterSettings:
     def from_dict(cls, values: dict[str, Any]) -> SegmenterSettings:
         """Read what :meth:`to_dict` wrote. Raises ModelError for the card of a model of nnU-Net."""
         if "framework" in values:
-            raise ModelError("A model of nnU-Net segments, but isn't trained on, or voted with, here.")
+            raise ModelError(
+                "A model of nnU-Net can segment here, but can't be trained further or put into an ensemble."
+            )
         networks = {
             key: UNetSettings(**{**values[key], "widths": tuple(values[key]["widths"])})
             for key in ("locator", "labeller")

@@ -77,7 +77,9 @@ def case_folders(root: Path) -> dict[Path, Part]:
         for folder in folders:
             if parts[folder.name] == "validation":
                 _check_labelled(folder)
-        raise StudyError(f"Nobody in '{root}' is for training, all are held back: give more cases.")
+        raise StudyError(
+            f"All patients in '{root}' are held back, so nobody is left to train on: give more cases."
+        )
     return {folder: parts[folder.name] for folder in folders}
 
 

@@ -17,7 +17,10 @@ import numpy as np
 from claimslicer.studies.study import Study
 
 RECIPE_VERSION = 1
-PACKAGES = ("claim-slicer", "numpy", "scipy", "SimpleITK", "nibabel", "scikit-image", "torch", "monai")
+PACKAGES = (
+    *("claim-slicer", "numpy", "scipy", "SimpleITK", "nibabel", "scikit-image", "scikit-learn"),
+    *("torch", "monai"),
+)
 """Packages whose version can change a result."""
 
 

@@ -106,6 +106,10 @@ class ClaimSlicerWidget(Panel):
             return _("Choose the labels of the left ventricle, or find them automatically.")
         return ""
 
+    def forget_messages(self) -> None:
+        """Take away what was said of labels found in another study."""
+        self.study.job.clear()
+
     def update(self, *_args) -> None:
         """Let the boxes show the parameter node."""
         Panel.update(self)

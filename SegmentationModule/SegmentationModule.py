@@ -190,6 +190,11 @@ class SegmentationModuleWidget(Panel):
             return _("The volume is being segmented.")
         return "" if self.parameters.volume is not None else _("Choose the LGE volume.")
 
+    def forget_messages(self) -> None:
+        """Take away what was said of another study."""
+        self.job.clear()
+        self.export_job.clear()
+
     def update(self, *_args) -> None:
         """Show what the parameter node holds."""
         Panel.update(self)
@@ -294,7 +299,9 @@ class SegmentationModuleWidget(Panel):
     def _export(self, *_args) -> None:
         with slicer.util.tryWithErrorDisplay(_("Nothing was exported.")):
             arguments = self.logic.question(self.parameters).arguments()
-            folder = Path(self.parameters.exportFolder)
+            folder = Path(self.parameters.exportFolder) / _file_name(arguments["study"]["name"])
+            if not _may_write(folder):
+                return
             labels = {
                 "study": arguments["study"],
                 "file": str(folder / f"{_file_name(arguments['study']['name'])}_labels.nii.gz"),
@@ -314,6 +321,14 @@ class SegmentationModuleWidget(Panel):
 
             task = {**arguments, "folder": str(folder)}
             self.export_job.start(model_worker(), "report", task, reported)
+
+
+def _may_write(folder: Path) -> bool:
+    """Ask before a study's report is written over, which may be that of another one of its name."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return True
+    question = _("There is a report in {folder} already. Write this study's over it?")
+    return slicer.util.confirmOkCancelDisplay(question.format(folder=folder))
 
 
 def _file_name(name: str) -> str:

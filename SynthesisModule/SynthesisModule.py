@@ -225,6 +225,10 @@ class SynthesisModuleWidget(Panel):
                 return _("Choose the labels that show the scar in the texture's volume.")
         return ""
 
+    def forget_messages(self) -> None:
+        """Take away what was said of what was painted into another study."""
+        self.job.clear()
+
     def update(self, *_args) -> None:
         """Show the parameter node's state, the scene's variants, and what is compared."""
         Panel.update(self)

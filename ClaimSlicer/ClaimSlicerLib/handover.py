@@ -16,3 +16,7 @@ def go_to(module_name: str, **parameters: object) -> None:
         getattr(wanted, name)
         setattr(wanted, name, value)
     slicer.util.selectModule(module_name)
+    if parameters.get("volume") is not None:
+        from ClaimSlicerLib.views import show_study
+
+        show_study(parameters["volume"])

@@ -56,6 +56,11 @@ class JobDisplay:
         self._job = worker.request(task, arguments, done, self._progress)
         self._changed()
 
+    def clear(self) -> None:
+        """Forget what was said of the last job."""
+        if not self.running:
+            self._text.text = ""
+
     def cancel(self, *_args) -> None:
         """Stop the job, if there is one."""
         if self._job is not None:

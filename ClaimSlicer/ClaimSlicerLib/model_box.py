@@ -9,16 +9,14 @@ from claimslicer.errors import ClaimError
 from claimslicer.figures.face import Face, empty_face, segments_face, volume_face
 from slicer.i18n import tr as _
 
-from ClaimSlicerLib import aha_overlay, aha_surface, insertion_points
+from ClaimSlicerLib import insertion_points
 from ClaimSlicerLib.aha_overlay import AhaModel, outline_only
 from ClaimSlicerLib.bullseye import BullseyeWidget
-from ClaimSlicerLib.made import VOLUME_ROLE, made_nodes
+from ClaimSlicerLib.overlays import outline, show_only
 from ClaimSlicerLib.rule import Content
 from ClaimSlicerLib.worker import geometry_worker
 
 PROBLEM_STYLE = "color: #c0392b;"
-HIDDEN_ATTRIBUTE = "ClaimSlicer.HiddenForAnotherStudy"
-"""Node attribute of ours that isn't shown while another study is chosen."""
 
 
 class ModelBox:
@@ -46,6 +44,8 @@ class ModelBox:
         if self._parameters is None and parameters is not None:
             outline_only(parameters.volume, False)  # as they are asked for here, whatever SMILE made of them
         self._parameters = parameters
+        if parameters is not None:
+            outline(parameters.labels)
         self.model.follow(parameters)
         self.ui.suggestButton.enabled = self.model.shown
         self._hide_others()
@@ -122,20 +122,11 @@ class ModelBox:
         self.ui.findingsLabel.visible = bool(text)
 
     def _hide_others(self) -> None:
-        """Show one study's model at a time: that of another volume lies in another heart."""
-        parameters = self._parameters
-        volume = None if parameters is None else parameters.volume
-        if volume is None or volume is self._volume:
-            return
-        self._volume = volume
-        for node in made_nodes((aha_overlay.KIND, aha_surface.KIND, insertion_points.KIND)):
-            own = node.GetNodeReference(VOLUME_ROLE) is volume
-            if own and node.GetAttribute(HIDDEN_ATTRIBUTE):
-                node.SetDisplayVisibility(True)
-                node.RemoveAttribute(HIDDEN_ATTRIBUTE)
-            elif not own and node.GetDisplayVisibility():
-                node.SetDisplayVisibility(False)
-                node.SetAttribute(HIDDEN_ATTRIBUTE, "1")
+        """Show one study's model at a time."""
+        volume = None if self._parameters is None else self._parameters.volume
+        if volume is not None and volume is not self._volume:
+            self._volume = volume
+            show_only(volume)
 
     def _display(self) -> None:
         """Show overlay and surface as the parameters say, when those have changed: the user may do otherwise

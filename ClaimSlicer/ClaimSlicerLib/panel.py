@@ -8,6 +8,8 @@ from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
+from ClaimSlicerLib.made import MADE_ATTRIBUTE
+
 
 class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """A panel whose state lives in a parameter node and whose widgets are bound to it by name.
@@ -23,6 +25,7 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = None
         self._parameters = None
         self._gui_tag = None
+        self._volume = None
 
     def make_logic(self):
         """Return the module's logic."""
@@ -35,6 +38,9 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def missing(self) -> str:
         """Say what the user has still to choose before Apply works; empty when nothing is missing."""
         return ""
+
+    def forget_messages(self) -> None:
+        """Take away what was said of the study before; overridden where something was."""
 
     def setup(self) -> None:
         """Load the ``.ui`` file and bind it; called once, when the module is first opened."""
@@ -79,18 +85,33 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameters is not None:
             return
         self._parameters = self.logic.getParameterNode()
+        if self._parameters.volume is None:
+            self._parameters.volume = only_volume()
+        self._volume = self._parameters.volume
         self._gui_tag = self._parameters.connectGui(self.ui)
         # VTK tells the youngest observer first; this one must come after the wrapper has read the change.
         node = self._parameters.parameterNode
-        self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self.update, priority=-1.0)
+        self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._changed, priority=-1.0)
         self.update()
 
     def _unbind(self) -> None:
         if self._parameters is None:
             return
         self._parameters.disconnectGui(self._gui_tag)
-        self.removeObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self.update)
+        self.removeObserver(self._parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._changed)
         self._parameters = None
+        self.update()
+
+    def _changed(self, *_args) -> None:
+        """Show the study that the user has just chosen, where it is another one, then the rest."""
+        volume = self._parameters.volume
+        if volume is not self._volume:
+            self._volume = volume
+            self.forget_messages()
+            if volume is not None and not slicer.mrmlScene.IsBatchProcessing():
+                from ClaimSlicerLib.views import show_study
+
+                show_study(volume)
         self.update()
 
     def _on_start_close(self, *_args) -> None:
@@ -117,3 +138,15 @@ class Panel(ScriptedLoadableModuleWidget, VTKObservationMixin):
         missing = self.missing() if self._parameters is not None else _("No scene.")
         self.ui.applyButton.enabled = not missing
         self.ui.applyButton.toolTip = missing
+
+
+def only_volume() -> slicer.vtkMRMLScalarVolumeNode | None:
+    """Return the volume that can only be meant: the one that was loaded, where it is the only one."""
+    volumes = [
+        node
+        for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+        if not node.IsA("vtkMRMLLabelMapVolumeNode")
+        and node.GetAttribute(MADE_ATTRIBUTE) in (None, "sample", "study")
+        and node.GetImageData() is not None
+    ]
+    return volumes[0] if len(volumes) == 1 else None

@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from ClaimSlicerLib.made import mark_made
 from ClaimSlicerLib.mrml import add_segmentation, add_volume
+from ClaimSlicerLib.overlays import outline
 from ClaimSlicerLib.segments import LABEL_STYLES
 from ClaimSlicerLib.views import show_volume
 from ClaimSlicerLib.worker import geometry_worker
@@ -71,10 +72,5 @@ def add_sample(
     labels = add_segmentation(study.labels, volume, _("LV labels of {name}").format(name=title), LABEL_STYLES)
     mark_made(volume, "sample", volume)
     mark_made(labels, "labels", volume)
-    show_outlines(labels)
+    outline(labels)
     return volume, labels
-
-
-def show_outlines(labels: slicer.vtkMRMLSegmentationNode) -> None:
-    """Show labels of ours as outlines, so that image and AHA segments are seen under them."""
-    labels.GetDisplayNode().SetVisibility2DFill(False)

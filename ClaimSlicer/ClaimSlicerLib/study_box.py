@@ -13,7 +13,8 @@ from ClaimSlicerLib.heart_views import show_heart
 from ClaimSlicerLib.job import JobDisplay
 from ClaimSlicerLib.made import mark_made
 from ClaimSlicerLib.mrml import add_segmentation, volume_study
-from ClaimSlicerLib.sample_data import load_sample, show_outlines
+from ClaimSlicerLib.overlays import outline
+from ClaimSlicerLib.sample_data import load_sample
 from ClaimSlicerLib.segments import LABEL_STYLES
 from ClaimSlicerLib.worker import model_worker
 
@@ -80,7 +81,7 @@ class StudyBox:
         labels = result["labels"]
         node = add_segmentation(labels, volume, name, LABEL_STYLES)
         mark_made(node, "labels", volume)
-        show_outlines(node)
+        outline(node)
         show_heart(volume, ventricle_mask(labels))
         if self._parameters is not None and self._parameters.volume is volume:
             self._parameters.labels = node

@@ -19,6 +19,7 @@ from slicer.i18n import tr as _
 
 from ClaimSlicerLib.difference import add_bar, difference_of
 from ClaimSlicerLib.labelled import LabelledEnum
+from ClaimSlicerLib.overlays import bring_back, show_none_but, show_only
 from ClaimSlicerLib.planes import lay, slice_planes
 from ClaimSlicerLib.settling import Settling
 
@@ -30,8 +31,6 @@ VIEW_GROUP = 17
 """Our views are linked with one another and with no others."""
 FORMER_LAYOUT = "ClaimSlicer.FormerLayout"
 """Attribute of the layout node: the number of the layout that the user had."""
-HIDDEN = "ClaimSlicer.Hidden"
-"""Attribute of the display node of a segmentation that a comparison has hidden."""
 HEART_LAYOUT = 17004
 """The short axis in one large view, beside it the heart in 3-D and a long axis."""
 ENLARGED = "ClaimSlicer.Enlarged"
@@ -75,7 +74,7 @@ def install() -> None:
 def _on_layout(*_args) -> None:
     """End a comparison also when the user has chosen another layout in Slicer's own menu."""
     if comparing() is None:
-        _show_segmentations()
+        bring_back()
 
 
 def _description(arrangement: Arrangement) -> str:
@@ -154,6 +153,18 @@ def show_volume(volume: slicer.vtkMRMLScalarVolumeNode) -> None:
     slicer.util.resetSliceViews()
 
 
+def show_study(volume: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """Show the volume that was chosen, unless all views in sight do, and of what we made only its own."""
+    if slicer.app.layoutManager() is None:
+        return
+    seen = [logic for logic in user_views() if logic.GetSliceNode().IsViewVisibleInLayout()]
+    shown = {logic.GetSliceCompositeNode().GetBackgroundVolumeID() for logic in seen}
+    with slicer.util.RenderBlocker():
+        if shown != {volume.GetID()}:
+            show_volume(volume)
+        show_only(volume)
+
+
 def comparing() -> Arrangement | None:
     """Return what our views show, or None while the user's own layout is up."""
     if slicer.app.layoutManager() is None:
@@ -195,7 +206,7 @@ def _enter(arrangement: Arrangement) -> None:
     if comparing() is None:
         layout.SetAttribute(FORMER_LAYOUT, str(layout.GetViewArrangement()))
     layout.SetViewArrangement(arrangement.value)
-    _hide_segmentations()
+    show_none_but()
 
 
 def _set_layers(
@@ -262,31 +273,19 @@ def leave() -> None:
     """Bring back the user's layout, and the segmentations that were hidden."""
     _SETTLING.stop()
     with slicer.util.RenderBlocker():
-        _show_segmentations()
+        bring_back()
         if comparing() is not None:
             layout = _layout_node()
             former = layout.GetAttribute(FORMER_LAYOUT)
             layout.SetViewArrangement(int(former) if former else layout.SlicerLayoutFourUpView)
 
 
-def _hide_segmentations() -> None:
-    """Take segmentations off the slices: laid over the scar, they would hide what is to be compared."""
-    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationDisplayNode"):
-        if node.GetVisibility2D():
-            node.SetAttribute(HIDDEN, "1")
-            node.SetVisibility2D(False)
-
-
-def _show_segmentations() -> None:
-    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationDisplayNode"):
-        if node.GetAttribute(HIDDEN) == "1":
-            node.RemoveAttribute(HIDDEN)
-            node.SetVisibility2D(True)
-
-
 def show_segmentations(shown: bool) -> None:
     """Show the segmentations in a comparison after all, or hide them again."""
-    (_show_segmentations if shown else _hide_segmentations)()
+    if shown:
+        bring_back()
+    else:
+        show_none_but()
 
 
 class Flicker:

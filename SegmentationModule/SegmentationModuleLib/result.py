@@ -13,6 +13,7 @@ from claimslicer.studies.provenance import sha256_of_array
 from ClaimSlicerLib.colours import colour_table
 from ClaimSlicerLib.made import is_made, mark_made
 from ClaimSlicerLib.mrml import add_segmentation, add_volume, volume_geometry
+from ClaimSlicerLib.overlays import outline
 from ClaimSlicerLib.segments import LABEL_STYLES
 from ClaimSlicerLib.synthetic import RECIPE_ATTRIBUTE, is_synthetic
 from slicer.i18n import tr as _
@@ -40,6 +41,7 @@ def add_labels(
     styles = LABEL_STYLES if (labels == Label.RIGHT_VENTRICLE).any() else STYLES
     node = add_segmentation(labels, volume, name, styles)
     mark_made(node, KIND, volume)
+    outline(node)
     if recipe is not None:
         node.SetAttribute(RECIPE_ATTRIBUTE, json.dumps(recipe))
     write_review(node, review or Review(content=sha256_of_array(labels)))

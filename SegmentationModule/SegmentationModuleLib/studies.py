@@ -13,14 +13,15 @@ from claimslicer.studies import Study
 from claimslicer.studies.provenance import sha256_of_array
 from claimslicer.worker.messages import study_from, study_values
 from ClaimSlicerLib.heart_views import show_heart
-from ClaimSlicerLib.made import MADE_ATTRIBUTE, VOLUME_ROLE, is_made, mark_made
+from ClaimSlicerLib.made import MADE_ATTRIBUTE, VOLUME_ROLE, mark_made
 from ClaimSlicerLib.mrml import add_segmentation, add_volume, volume_study
+from ClaimSlicerLib.overlays import outline
 from ClaimSlicerLib.rule import SliceOrder
 from ClaimSlicerLib.segments import LABEL_STYLES
-from ClaimSlicerLib.views import show_volume
+from ClaimSlicerLib.views import show_study
 from slicer.i18n import tr as _
 
-from SegmentationModuleLib.result import KIND, add_labels, add_uncertainty
+from SegmentationModuleLib.result import add_labels, add_uncertainty
 from SegmentationModuleLib.review import read_review, write_review
 
 KEY = "ClaimSlicer.Study"
@@ -54,7 +55,7 @@ def replace_study(parameters, queue: ReviewQueue, key: str, result: dict) -> Non
     if study.labels is not None:
         name = _("{name} labels beside the study").format(name=study.name)
         reference = add_segmentation(study.labels, volume, name, LABEL_STYLES)
-        reference.GetDisplayNode().SetVisibility(labels is None)
+        outline(reference)
         mark_made(reference, "study labels", volume)
         made.append(reference)
     for node in made:
@@ -63,17 +64,9 @@ def replace_study(parameters, queue: ReviewQueue, key: str, result: dict) -> Non
     _choose(parameters, volume, labels or reference, reference if labels else None, study.apex_first)
     for node in former:
         slicer.mrmlScene.RemoveNode(node)
-    _hide_others(volume)
-    show_volume(volume)
+    show_study(volume)
     if labels is not None:
         show_heart(volume, ventricle_mask(result["labels"]))
-
-
-def _hide_others(volume: slicer.vtkMRMLScalarVolumeNode) -> None:
-    """Hide the segmentations made of other volumes: a second heart would lie in the chest."""
-    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
-        if is_made(node, KIND) and node.GetNodeReference(VOLUME_ROLE) is not volume:
-            node.GetDisplayNode().SetVisibility(False)
 
 
 def _choose(parameters, volume, labels, reference, apex_first: bool | None) -> None:

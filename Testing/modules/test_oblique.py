@@ -159,3 +159,35 @@ def test_a_segmentation_that_is_rewritten_is_drawn_anew(views, oblique, layers):
     update_segmentation(labels, np.where(values == 1, 0, values).astype(np.uint8), volume, LABEL_STYLES)
     after = pixels("Red")
     assert (np.abs(after - before).max(axis=2) > 8).mean() > 0.03
+
+
+def test_another_volume_that_is_chosen_is_shown_and_what_was_said_before_goes(views, oblique, open_panel):
+    from ClaimSlicerLib.mrml import add_volume, volume_geometry
+    from ClaimSlicerLib.planes import lies_along
+
+    volume, labels = oblique
+    bright = np.full(slicer.util.arrayFromVolume(volume).shape, 900, np.int16)
+    bright[:, ::2] = 0
+    other = add_volume(bright, volume_geometry(volume), "other", synthetic=False)
+    texts = {
+        "ClaimSlicer": ("studyLabel",),
+        "SMILEModule": (),
+        "SynthesisModule": ("resultLabel",),
+        "SegmentationModule": ("resultLabel", "exportText"),
+    }
+    for name, said in texts.items():
+        views.show_volume(volume)
+        panel = open_panel(name)
+        panel.parameters.volume = volume
+        before = pixels("Red")
+        for text in said:
+            getattr(panel.ui, text).text = "of the study before"
+        panel.ui.volumeSelector.setCurrentNode(other)
+        assert (pixels("Red") != before).mean() > 0.2, name
+        assert lies_along(node("Red"), other)
+        for text in said:
+            assert "before" not in getattr(panel.ui, text).text
+
+
+def test_the_only_volume_is_chosen_already(views, open_panel, phantom):
+    assert open_panel("SegmentationModule").parameters.volume is phantom[0]

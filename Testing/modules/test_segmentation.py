@@ -15,7 +15,7 @@ import psutil
 import pytest
 import slicer
 from claimslicer.labels import Label
-from PySide6 import QtCore
+from PySide6 import QtCore, QtWidgets
 from PySide6.QtTest import QTest
 
 
@@ -271,9 +271,18 @@ def test_the_report_is_written(measured, tmp_path, dialogs):
     click(measured.ui.exportButton)
     wait_for(lambda: "Wrote the report" in measured.ui.exportText.text or dialogs.errors())
     assert dialogs.errors() == []
-    names = {path.name for path in (tmp_path / "report").iterdir()}
+    (folder,) = (tmp_path / "report").iterdir()
+    names = {path.name for path in folder.iterdir()}
     assert {"report.html", "report.json"} < names
     assert any(name.endswith("synthetic.nii.gz") or "synthetic" in name for name in names if "nii" in name)
+    # The next patient's goes into a folder of its own; over one that is there only when the user agrees.
+    page = (folder / "report.html").read_bytes()
+    (folder / "report.html").write_text("another study of this name", encoding="utf-8")
+    dialogs.answers.append(QtWidgets.QMessageBox.StandardButton.Cancel)
+    click(measured.ui.exportButton)
+    assert not measured.export_job.running
+    assert "already" in dialogs.shown[-1].text
+    assert (folder / "report.html").read_bytes() != page
 
 
 def test_the_editor_gets_labels_and_volume(measured, phantom):

@@ -1,0 +1,60 @@
+"""What is drawn over a study: only its own, as outlines, so that the heart is seen under it."""
+
+from __future__ import annotations
+
+import slicer
+
+from ClaimSlicerLib.made import MADE_ATTRIBUTE, VOLUME_ROLE
+
+HIDDEN_ATTRIBUTE = "ClaimSlicer.HiddenForAnotherStudy"
+"""Node attribute of ours that isn't shown while another study is chosen."""
+ASIDE_ATTRIBUTE = "ClaimSlicer.Hidden"
+"""Attribute of a segmentation's display node: it is hidden for as long as something is compared or judged."""
+OUTLINED_ATTRIBUTE = "ClaimSlicer.Outlined"
+"""Attribute of a segmentation's display node: it was made outlines once; the user may fill it again."""
+
+
+def show_only(volume: slicer.vtkMRMLVolumeNode) -> None:
+    """Show our nodes of one study at a time: those of another volume lie in another heart, or in no scar."""
+    for node in slicer.util.getNodesByClass("vtkMRMLDisplayableNode"):
+        of = node.GetNodeReference(VOLUME_ROLE) if node.GetAttribute(MADE_ATTRIBUTE) else None
+        if of is None or node.IsA("vtkMRMLVolumeNode"):
+            continue
+        if of is volume and node.GetAttribute(HIDDEN_ATTRIBUTE):
+            node.SetDisplayVisibility(True)
+            node.RemoveAttribute(HIDDEN_ATTRIBUTE)
+        elif of is not volume and node.GetDisplayVisibility():
+            node.SetDisplayVisibility(False)
+            node.SetAttribute(HIDDEN_ATTRIBUTE, "1")
+
+
+def outline(labels: slicer.vtkMRMLNode | None) -> None:
+    """Draw a segmentation as outlines when it is first chosen; what the user does afterwards stays."""
+    display = None
+    if labels is not None and labels.IsA("vtkMRMLSegmentationNode"):
+        display = labels.GetDisplayNode()
+    if display is not None and not display.GetAttribute(OUTLINED_ATTRIBUTE):
+        display.SetAttribute(OUTLINED_ATTRIBUTE, "1")
+        display.SetVisibility2DFill(False)
+
+
+def show_none_but(*kept: slicer.vtkMRMLNode | None) -> None:
+    """Take all segmentations but ``kept`` off the slices: they would hide what is judged."""
+    for display in slicer.util.getNodesByClass("vtkMRMLSegmentationDisplayNode"):
+        if display.GetDisplayableNode() in kept:
+            _bring_back(display)
+        elif display.GetVisibility2D():
+            display.SetAttribute(ASIDE_ATTRIBUTE, "1")
+            display.SetVisibility2D(False)
+
+
+def bring_back() -> None:
+    """Show again what was taken off."""
+    for display in slicer.util.getNodesByClass("vtkMRMLSegmentationDisplayNode"):
+        _bring_back(display)
+
+
+def _bring_back(display: slicer.vtkMRMLSegmentationDisplayNode) -> None:
+    if display.GetAttribute(ASIDE_ATTRIBUTE) == "1":
+        display.RemoveAttribute(ASIDE_ATTRIBUTE)
+        display.SetVisibility2D(True)

@@ -97,6 +97,7 @@ class SMILEModuleWidget(Panel):
         self._study: tuple | None = None
         self._points: slicer.vtkMRMLMarkupsFiducialNode | None = None
         self._asked: tuple[str, ScarSpec] | None = None
+        self._problem = ""
 
     def make_logic(self) -> SMILEModuleLogic:
         """Return the logic."""
@@ -161,6 +162,7 @@ class SMILEModuleWidget(Panel):
         self._study = study
         self._watch_points(p.insertions)
         self.scar = self._asked = None
+        self._problem = ""
         self.author.stop()
         problem = self.missing()
         if not problem:
@@ -197,19 +199,22 @@ class SMILEModuleWidget(Panel):
         heart = self.author.heart
         if heart is None or (heart.key, spec) == self._asked:
             return
+        self._problem = ""
+        self._tell("")
         if self.parameters.live or now:
             self._asked = (heart.key, spec)
             self.author.ask_for(spec)
 
     def _forget_scar(self, message: str) -> None:
         self.scar = None
-        self._tell(message)
+        self._problem = message
 
     # What the worker answers
 
     def on_heart(self, heart: Heart) -> None:
         """Show the heart's segments."""
         self._asked = None
+        self._problem = ""
         self._tell("")
         self._follow()
         self._show()
@@ -220,6 +225,7 @@ class SMILEModuleWidget(Panel):
         if p is None or p.volume is None:
             return
         self.scar = scar
+        self._problem = ""
         self._tell("")
         with slicer.util.tryWithErrorDisplay(_("The scar could not be shown.")):
             node = scar_node.show(scar.made, p.volume, p.scar)
@@ -355,7 +361,44 @@ class SMILEModuleWidget(Panel):
         self.ui.makeButton.enabled = heart is not None and not p.live
         self.ui.newScarButton.enabled = scar_node.is_made(p.scar, scar_node.KIND)
         self.ui.saveButton.enabled = self.history.current is not None
-        self.ui.paintButton.enabled = p.scar is not None and not self.missing()
+        self._show_outdated()
+
+    def _show_outdated(self) -> None:
+        """Keep a mask that isn't what is asked for from being painted, and say so beside the bull's-eye."""
+        p = self.parameters
+        reason = self._outdated()
+        scar_node.show_outdated(p.scar, bool(reason))
+        if reason:
+            self._tell(reason)
+        elif self._problem:
+            self._tell(self._problem)
+        ready = p.scar is not None and self._fits()
+        waits = reason or self.missing() or ("" if ready else _("There is no mask of this yet."))
+        self.ui.paintButton.enabled = not waits
+        self.ui.paintButton.toolTip = waits or _("Go on to the module Scar Synthesis with study and mask")
+
+    def _fits(self) -> bool:
+        """Say whether the mask in the scene is what the sliders ask for, as far as that is known yet."""
+        heart = self.author.heart
+        try:
+            return scar_node.is_of(
+                self.parameters.scar, spec_of(self.parameters), None if heart is None else heart.key
+            )
+        except SpecificationError:
+            return False
+
+    def _outdated(self) -> str:
+        """Say why the mask in the scene isn't what is asked for; empty while a new one is on its way."""
+        p = self.parameters
+        if p.scar is None or self._fits():
+            return ""
+        first, newline, rest = self._problem.partition("\n")
+        if first:
+            pale = _("The pale mask in the views is the one before and isn't painted.")
+            return f"{first} {pale}{newline}{rest}"
+        if not p.live and self.author.heart is not None:
+            return _("The pale mask was made before the last change: press 'Make mask'.")
+        return ""
 
     def _share_segment(self) -> int:
         """Return the segment whose share the slider shows, 0 for none."""

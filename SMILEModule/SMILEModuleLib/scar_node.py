@@ -25,6 +25,10 @@ SENTENCE_ATTRIBUTE = "ClaimSlicer.Sentence"
 """The scar in words."""
 FINISHED_ATTRIBUTE = "ClaimSlicer.Finished"
 """Present on a scar that further moves of the sliders leave alone."""
+OUTDATED_ATTRIBUTE = "ClaimSlicer.Outdated"
+"""Present on a scar that isn't what the sliders ask for."""
+PALE = 0.25
+"""Opacity of such a scar."""
 CHECKSUM_ATTRIBUTE = "ClaimSlicer.Checksum"
 """Of the mask as we left it: another one tells that it was edited by hand since."""
 
@@ -81,6 +85,24 @@ def finish(node: vtkMRMLSegmentationNode | None) -> None:
     """Keep our scar as it is from now on."""
     if is_made(node, KIND):
         node.SetAttribute(FINISHED_ATTRIBUTE, "1")
+
+
+def is_of(node: vtkMRMLSegmentationNode | None, spec: ScarSpec, frame_key: str | None) -> bool:
+    """Say whether our scar was made from ``spec``, and on the frame of that key where one is known."""
+    return (
+        is_made(node, KIND)
+        and specification(node) == spec
+        and frame_key in (None, node.GetAttribute(FRAME_ATTRIBUTE))
+    )
+
+
+def show_outdated(node: vtkMRMLSegmentationNode | None, outdated: bool) -> None:
+    """Draw our scar pale while it isn't what is asked for."""
+    if not is_made(node, KIND) or node.GetDisplayNode() is None:
+        return
+    if outdated != (node.GetAttribute(OUTDATED_ATTRIBUTE) == "1"):
+        node.SetAttribute(OUTDATED_ATTRIBUTE, "1" if outdated else None)
+        node.GetDisplayNode().SetOpacity(PALE if outdated else 1.0)
 
 
 def specification(node: vtkMRMLSegmentationNode) -> ScarSpec | None:

@@ -165,7 +165,7 @@ def test_another_volume_that_is_chosen_is_shown_and_what_was_said_before_goes(vi
     from ClaimSlicerLib.mrml import add_volume, volume_geometry
     from ClaimSlicerLib.planes import lies_along
 
-    volume, labels = oblique
+    volume, _labels = oblique
     bright = np.full(slicer.util.arrayFromVolume(volume).shape, 900, np.int16)
     bright[:, ::2] = 0
     other = add_volume(bright, volume_geometry(volume), "other", synthetic=False)

@@ -188,11 +188,43 @@ def test_what_does_not_fit_is_said_beside_the_sliders(panel, settle, wait_for, d
     assert panel.ui.messageLabel.isVisibleTo(panel.parent)
     assert np.array_equal(mask(panel), before)
     assert dialogs.errors() == []
+    assert "pale mask" in panel.ui.messageLabel.text
+    assert panel.parameters.scar.GetDisplayNode().GetOpacity() < 0.5
+    assert not panel.ui.paintButton.enabled
+    assert "can hold at most" in panel.ui.paintButton.toolTip
     panel.ui.volumeSlider.value = 0.6
     settle()
+    assert panel.ui.paintButton.enabled
+    assert panel.parameters.scar.GetDisplayNode().GetOpacity() == 1.0
     assert panel.ui.messageLabel.text == ""
     panel.ui.depthRange.setValues(50.0, 50.0)
     wait_for(lambda: "must rise" in panel.ui.messageLabel.text)
+
+
+def test_without_segments_the_mask_before_is_outdated(panel, settle):
+    choose(panel, 15)
+    settle()
+    QtTest.QTest.keyClick(panel.bullseye, QtCore.Qt.Key.Key_Escape)
+    assert not panel.bullseye.selection
+    assert "Choose at least one segment" in panel.ui.messageLabel.text
+    assert "pale mask" in panel.ui.messageLabel.text
+    assert not panel.ui.paintButton.enabled
+    choose(panel, 15)
+    assert panel.ui.paintButton.enabled
+    assert not panel.ui.messageLabel.text
+
+
+def test_a_mask_that_does_not_follow_is_outdated(panel, settle):
+    choose(panel, 15)
+    settle()
+    panel.ui.liveBox.click()
+    panel.ui.volumeSlider.value = 0.7
+    assert "Make mask" in panel.ui.messageLabel.text
+    assert not panel.ui.paintButton.enabled
+    panel.ui.makeButton.click()
+    settle()
+    assert panel.ui.paintButton.enabled
+    assert not panel.ui.messageLabel.text
 
 
 def test_without_following_the_button_makes_it(panel, settle):

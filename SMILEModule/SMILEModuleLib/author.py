@@ -37,7 +37,10 @@ class Heart:
 
 @dataclass(frozen=True)
 class Scar:
-    """A scar in a heart, what of it is new (bool, ``(z, y, x)``), and how much of it came out where."""
+    """A scar in a heart, what of it is new (bool, ``(z, y, x)``), and how much of it came out where.
+
+    ``remark`` says why it isn't of the pattern asked for, where that is so.
+    """
 
     made: Made
     added: np.ndarray
@@ -45,6 +48,7 @@ class Scar:
     mvo_ml: float
     total_ml: float
     segment_ml: dict[int, float]
+    remark: str = ""
 
 
 class Author:
@@ -131,4 +135,4 @@ class Author:
         made = Made(answer["labels"], spec, answer["key"], answer["sentence"])
         segment_ml = {int(number): ml for number, ml in answer["segment_ml"].items()}
         amounts = (answer[name] for name in ("volume_ml", "mvo_ml", "total_ml"))
-        self._on_scar(Scar(made, answer["added"], *amounts, segment_ml))
+        self._on_scar(Scar(made, answer["added"], *amounts, segment_ml, answer["remark"]))

@@ -49,3 +49,5 @@ def show_result(ui, heart: Heart | None, scar: Scar | None) -> None:
         ).format(
             new=scar.volume_ml, share=100 * scar.volume_ml / heart.lv_ml, mvo=scar.mvo_ml, total=scar.total_ml
         )
+        if scar.remark:
+            ui.resultLabel.text += "\n" + scar.remark

@@ -180,6 +180,8 @@ def _make(
         if intensity is not None:
             written.append(write_volume(intensity, scar.intensity * scar.added, study.geometry, **marks))
     report.say(_sentence(spec, scar.volume_ml, scar.mvo_volume_ml))
+    if scar.remark:
+        report.say(scar.remark)
     report.say(sentence)
     report.wrote(*written)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from claimslicer.errors import SpecificationError
 from claimslicer.labels import ScarLabel
+from claimslicer.smile.layers import layer_voxels, measured_pattern
 from claimslicer.smile.lesion import in_plane_mm
 from claimslicer.smile.spec import ScarSpec
 from claimslicer.smile.wall import Wall, distance_mm, wall_of
@@ -21,17 +22,8 @@ from claimslicer.smile.words import describe
 if TYPE_CHECKING:
     from claimslicer.anatomy.frame import LVFrame
 
-LAYERS = ("subendocardial", "mid-wall", "subepicardial")
-"""Inner, middle and outer third of the wall."""
-
 MINOR = 0.02
 """Segments that hold at most this share of the scar, all together, go unnamed: an edge crosses a border."""
-
-PATCHES = 4
-"""A scar of this many parts, the largest of them no more than half, is patchy."""
-
-TOUCHING = 0.6
-"""Scar is subendocardial where it fills the inner layer at least this much as densely as the fullest one."""
 
 _OUTLIERS = (0.1, 0.04, 0.0)
 """Shares of the scar that may lie outside the named depths, tried in this order until the scar has room."""
@@ -82,7 +74,7 @@ def specification(mask: np.ndarray, frame: LVFrame, intensity: np.ndarray | None
     return ScarSpec(
         percent={k: _rounded_down(100.0 * n / wall_counts[k]) for k, n in counts.items()},
         transmurality=_depths(wall, scar, counts, in_plane_mm(frame.geometry)),
-        pattern=_pattern(wall, scar),
+        pattern=measured_pattern(wall, scar),
         mvo_fraction=round(100.0 * mvo, 1) / 100.0,
         **border,  # type: ignore[arg-type]
     )
@@ -96,16 +88,9 @@ def layer_shares(mask: np.ndarray, frame: LVFrame) -> np.ndarray:
     """
     _check(mask, frame)
     wall = wall_of(frame)
-    voxels = _layer_voxels(wall, np.ones(wall.size, bool))
-    scarred = _layer_voxels(wall, mask[tuple(wall.index.T)] != ScarLabel.NONE)
+    voxels = layer_voxels(wall, np.ones(wall.size, bool))
+    scarred = layer_voxels(wall, mask[tuple(wall.index.T)] != ScarLabel.NONE)
     return np.where(voxels > 0, scarred / np.maximum(voxels, 1), np.nan)
-
-
-def _layer_voxels(wall: Wall, members: np.ndarray) -> np.ndarray:
-    """Return how many (17, 3) of the points ``members`` (N, bool) lie in each segment's layers."""
-    layer = np.minimum((3.0 * wall.depth[members]).astype(int), 2)
-    cell = 3 * (wall.segment[members].astype(int) - 1) + layer
-    return np.bincount(cell, minlength=51).reshape(17, 3)
 
 
 def _check(mask: np.ndarray, frame: LVFrame) -> None:
@@ -155,19 +140,6 @@ def _depths(wall: Wall, scar: np.ndarray, counts: dict[int, int], voxel_mm: floa
         if all(room[k] >= count for k, count in counts.items()):
             return low, min(high, 1.0)
     return 0.0, 1.0
-
-
-def _pattern(wall: Wall, scar: np.ndarray) -> str:
-    """Return the pattern that the scar's parts and its shares of the layers speak for."""
-    sizes = np.sort(np.bincount(wall.label(scar))[1:])
-    if len(sizes) >= PATCHES and sizes[-1] <= sizes.sum() / 2:
-        return "patchy"
-    touched = np.isin(wall.segment, wall.segment[scar])
-    scarred, voxels = (_layer_voxels(wall, members).sum(axis=0) for members in (scar, touched))
-    inner, middle, outer = scarred / np.maximum(voxels, 1)
-    if inner >= TOUCHING * max(middle, outer):
-        return "ischaemic"
-    return "mid-wall" if middle >= outer else "subepicardial"
 
 
 def _border_mm(

@@ -11,10 +11,11 @@ from claimslicer.anatomy.frame import LVFrame
 from claimslicer.errors import SpecificationError
 from claimslicer.labels import ScarLabel
 from claimslicer.smile.bed import Bed
+from claimslicer.smile.layers import layer_remark
 from claimslicer.smile.lesion import in_plane_mm, intensity_of, mvo_core
 from claimslicer.smile.patterns import PATTERNS
 from claimslicer.smile.spec import ScarSpec
-from claimslicer.smile.wall import Wall, distance_mm, wall_of
+from claimslicer.smile.wall import Wall, distance_along_mm, distance_mm, wall_of
 from claimslicer.studies import Geometry
 
 ISLAND_ROUNDS = 3
@@ -26,7 +27,8 @@ class ScarMask:
 
     ``labels`` (uint8, :class:`ScarLabel`) is the new scar together with the existing one. ``intensity``
     (float32) is 1 in the core, 0 outside the scar, and between them in the border zone. ``added`` (bool) is
-    the new scar alone.
+    the new scar alone. ``remark`` is a sentence where it isn't of the pattern asked for, which the wall then
+    can't have, else empty.
     """
 
     spec: ScarSpec
@@ -34,6 +36,7 @@ class ScarMask:
     labels: np.ndarray
     intensity: np.ndarray
     added: np.ndarray
+    remark: str = ""
 
     @property
     def volume_ml(self) -> float:
@@ -79,7 +82,9 @@ def generate_scar(spec: ScarSpec, frame: LVFrame, existing: np.ndarray | None = 
     labels[at] = np.where(mvo, ScarLabel.MVO, ScarLabel.SCAR)
     intensity[at] = intensity_of(spec.border_zone_mm, depth_mm, mvo, voxel_mm)
     added[at] = True
-    return ScarMask(spec, frame.geometry, labels, intensity, added)
+    fill = sum(wanted.values()) / int(candidates.sum())
+    remark = layer_remark(spec, wall, is_scar, fill, voxel_mm)
+    return ScarMask(spec, frame.geometry, labels, intensity, added, remark)
 
 
 def _existing_points(existing: np.ndarray | None, frame: LVFrame, wall: Wall) -> np.ndarray:
@@ -174,7 +179,7 @@ def _bed(
         fill.update(dict.fromkeys(group, float(count / room)))
     inside, outside = wall.part(chosen), wall.part(~chosen)
     mean_fill = sum(wanted.values()) / candidates.sum()
-    border_mm = distance_mm(inside, outside)
+    border_mm = distance_along_mm(inside, outside)
     return Bed(inside, spec.transmurality, spec.texture, spec.seed, border_mm, fill, float(mean_fill))
 
 

@@ -30,6 +30,7 @@ def scar(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
         "total_ml": mask.total_volume_ml,
         "segment_ml": kept.frame.segment_ml(mask.added),
         "sentence": describe(spec, volume_ml=mask.volume_ml, lv_ml=lv_ml),
+        "remark": mask.remark,
     }
 
 

@@ -14,14 +14,27 @@ _EXPONENT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
 
 
 def load_yaml(text: str) -> Any:
-    """Return what the text holds, of Python's plain types. Raises yaml.YAMLError."""
+    """Return what the text holds, of Python's plain types. Raises yaml.YAMLError.
+
+    Aliases are refused: a few lines of them stand for more values than a memory holds.
+    """
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Knows ``_EXPONENT`` too."""
+        """Knows ``_EXPONENT`` too, and no aliases."""
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise yaml.YAMLError("settings can't refer to each other with * and &")
+            return super().compose_node(parent, index)
 
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
-    return yaml.load(text, Loader)
+    try:
+        return yaml.load(text, Loader)
+    except RecursionError as error:
+        raise yaml.YAMLError("it is nested too deeply") from error
+    except (ValueError, TypeError, OverflowError) as error:  # a date such as 2001-99-99
+        raise yaml.YAMLError(str(error)) from error
 
 
 def read_yaml_settings(path: Path) -> dict[str, Any]:

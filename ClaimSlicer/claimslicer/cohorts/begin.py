@@ -12,6 +12,7 @@ from claimslicer.cohorts.make import infarct_dice, read_heart
 from claimslicer.cohorts.plan import validation_folders
 from claimslicer.errors import OutputError
 from claimslicer.events import Events
+from claimslicer.json_files import read_json
 from claimslicer.outputs import write_text
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def begin(config: CohortConfig, out: Path, events: Events) -> Order:
 
 def _read_settings(file: Path) -> dict[str, Any] | None:
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
+        record = read_json(file)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 from claimslicer.anatomy import Insertions, build_frame
 from claimslicer.cohorts.make import author, heart_of
 from claimslicer.errors import ModelError, SpecificationError, StudyError
+from claimslicer.json_files import read_json
 from claimslicer.labels import ScarLabel, infarct_mask, scar_of_labels
 from claimslicer.smile import ScarSpec, generate_scar
 from claimslicer.studies import Encoding, Geometry, Study, write_volume
@@ -73,7 +73,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
     """Read a recipe, from its JSON file or that of a volume. Raises SpecificationError."""
     file = sidecar_path(path) if split_suffix(path)[1] else path
     try:
-        recipe = json.loads(file.read_text(encoding="utf-8"))
+        recipe = read_json(file)
     except FileNotFoundError as error:
         raise SpecificationError(f"There is no recipe {file}: check its name.") from error
     except (OSError, ValueError) as error:

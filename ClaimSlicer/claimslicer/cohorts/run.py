@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import shutil
 from collections.abc import Generator, Iterator
@@ -21,6 +20,7 @@ from claimslicer.cohorts.plan import Job, find_parents, plan
 from claimslicer.cohorts.write import UNFINISHED, write_case
 from claimslicer.errors import ClaimError, ModelError, SpecificationError, StudyError
 from claimslicer.events import SILENT, Events
+from claimslicer.json_files import read_json
 from claimslicer.outputs import folder_for, write_text
 from claimslicer.training.data.cache import RECIPE_FILE
 from claimslicer.training.runs.lock import held
@@ -214,7 +214,7 @@ def _write_table(config: CohortConfig, out: Path) -> float | None:
     table.writeheader()
     specs, lv_ml = [], []
     for file in sorted(out.glob(f"*/{RECIPE_FILE}")):
-        recipe = json.loads(file.read_text(encoding="utf-8"))
+        recipe = read_json(file)
         smile = recipe["smile"]
         if smile is not None:
             specs.append(ScarSpec.from_dict(smile))

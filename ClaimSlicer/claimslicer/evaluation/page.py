@@ -16,6 +16,7 @@ from claimslicer.evaluation.tell import Telling
 from claimslicer.evaluation.twosample.shown import section_of
 from claimslicer.figures.montage import synthesis_montage
 from claimslicer.figures.report import Picture, Report, Section, write_report
+from claimslicer.json_files import read_json
 from claimslicer.outputs import write_text
 from claimslicer.studies import make_recipe, read_study
 
@@ -49,7 +50,7 @@ def write_page(
         *_montage_sections(config, records),
         Section("Every study", tables=[studies_table(records)]),
     ]
-    settings = json.loads((config.out / SETTINGS_FILE).read_text(encoding="utf-8"))
+    settings = read_json(config.out / SETTINGS_FILE)
     recipe = make_recipe("evaluate", settings=settings["settings"], weights=settings["weights"])
     report = Report("Realism of synthetic scars", subject, sections, recipe, synthetic=True)
     values = summary.to_dict() | ({"told": telling.to_dict()} if telling else {})

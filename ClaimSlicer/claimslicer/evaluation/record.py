@@ -12,6 +12,7 @@ import numpy as np
 from claimslicer.errors import StudyError
 from claimslicer.evaluation.measures import ScarMeasures
 from claimslicer.evaluation.placement import Survival
+from claimslicer.json_files import parse_json
 from claimslicer.outputs import written_whole
 
 FORMAT_VERSION = 1
@@ -91,7 +92,7 @@ def read_record(path: Path) -> ScarRecord:
     """Read what :func:`write_record` wrote. Raises StudyError where the file is damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            values = json.loads(file["header"].tobytes().decode())
+            values = parse_json(file["header"].tobytes().decode())
             arrays = {key: file[key] for key in _ARRAYS}
         if values.pop("format_version") != FORMAT_VERSION:
             raise ValueError("another version")

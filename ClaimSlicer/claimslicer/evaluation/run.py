@@ -24,6 +24,7 @@ from claimslicer.evaluation.novelty import nearest_distance, scar_patches, with_
 from claimslicer.evaluation.placement import survival
 from claimslicer.evaluation.record import ScarRecord, read_record, record_path, write_record
 from claimslicer.events import SILENT, Events
+from claimslicer.json_files import read_json
 from claimslicer.labels import (
     Label,
     ScarLabel,
@@ -195,7 +196,7 @@ def _claim_folder(config: EvaluationConfig, weights: dict[str, Any], cases: list
         write_text(path, json.dumps(now, indent=2, ensure_ascii=False))
         return
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = read_json(path)
         old = before["settings"] | before["weights"] | before["also"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SpecificationError(f"'{path}' is damaged: choose another folder as 'out'.") from error

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from claimslicer.errors import SpecificationError
+from claimslicer.json_files import read_json
 from claimslicer.outputs import make_folder, write_text
 from claimslicer.studies.provenance import to_json
 
@@ -32,7 +33,7 @@ def finished(result: Path, made_with: Mapping[str, Any]) -> dict[str, Any] | Non
     """
     note = note_of(result)
     try:
-        told = json.loads(note.read_text(encoding="utf-8"))
+        told = read_json(note)
         before, outcome = told["made_with"], dict(told["outcome"])
     except FileNotFoundError:
         return None
@@ -64,7 +65,7 @@ def claim_folder(out: Path, settings: Mapping[str, Any]) -> None:
         write_text(path, json.dumps(now, indent=2, ensure_ascii=False) + "\n")
         return
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = read_json(path)
         other = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     except (OSError, ValueError, AttributeError) as error:
         raise SpecificationError(f"'{path}' is damaged: choose another folder as 'out'.") from error

@@ -14,6 +14,7 @@ from claimslicer.experiments.scores import THRESHOLDS, Score, ScoreBook, write_s
 from claimslicer.experiments.summary import Summary, summarise
 from claimslicer.experiments.tables import file_part, headline, sizes_table, tables_of
 from claimslicer.figures.report import Picture, Report, Section, write_report
+from claimslicer.json_files import read_json
 from claimslicer.models.registry import resolve
 from claimslicer.outputs import write_text
 from claimslicer.studies import make_recipe
@@ -148,5 +149,5 @@ def _about_passed_over(config: ExperimentConfig, subjects: Subjects) -> str:
     names: set[str] = set()
     for fold in subjects.folds:
         for note in (config.out / fold.name).glob("painted-*.job.json"):
-            names |= set(json.loads(note.read_text(encoding="utf-8"))["outcome"]["passed_over"])
+            names |= set(read_json(note)["outcome"]["passed_over"])
     return f"Passed over in painting, at least once: {', '.join(sorted(names))}." if names else ""

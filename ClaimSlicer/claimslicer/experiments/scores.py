@@ -15,6 +15,7 @@ import numpy as np
 from claimslicer.anatomy import LVFrame, build_frame
 from claimslicer.errors import AnatomyError, StudyError
 from claimslicer.experiments.patients import Patient
+from claimslicer.json_files import parse_json
 from claimslicer.labels import Label, infarct_mask, myocardium_mask
 from claimslicer.outputs import output_error, write_text
 from claimslicer.quantification import compare, fwhm, n_sd, otsu, remote_region
@@ -103,7 +104,7 @@ class ScoreBook:
 
 def _score_of(line: str) -> Score | None:
     try:
-        values = json.loads(line)
+        values = parse_json(line)
         segments = values.pop("segments_ml")
         found = None if segments is None else (tuple(segments[0]), tuple(segments[1]))
         return Score(**values, segments_ml=found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from claimslicer.errors import StudyError
+from claimslicer.json_files import read_json
 from claimslicer.labels import Label, ScarLabel, myocardium_mask
 from claimslicer.studies import Study, read_labels, read_scar_mask, read_study
 from claimslicer.studies.readers.file import read_volume
@@ -72,7 +72,7 @@ def recipe_beside(path: Path) -> dict[str, Any]:
     try:
         if file.stat().st_size > MOST_SIDECAR_BYTES:
             return {}
-        recipe = json.loads(file.read_text(encoding="utf-8"))
+        recipe = read_json(file)
     except (OSError, ValueError, RecursionError):
         return {}
     return recipe if isinstance(recipe, dict) else {}
@@ -146,7 +146,7 @@ def _model(path: Path) -> str:
 
 def _report(folder: Path) -> ReportItem:
     try:
-        report = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+        report = read_json(folder / REPORT)
         numbers = report["quantification"]
         synthetic = report.get("synthetic") is True
         if not isinstance(numbers, dict) or not isinstance(numbers.get("segments", []), list):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from claimslicer.errors import ModelError
+from claimslicer.json_files import parse_json
 
 ModelKind = Literal["synthesis", "segmentation"]
 KINDS: tuple[ModelKind, ...] = get_args(ModelKind)
@@ -83,8 +84,8 @@ class ModelCard:
     def from_json(cls, text: str) -> ModelCard:
         """Read a card. Raises ModelError when it is not one."""
         try:
-            values = json.loads(text)
-        except json.JSONDecodeError as error:
+            values = parse_json(text)
+        except ValueError as error:
             raise ModelError("The model card is not JSON: get the model again from where it came.") from error
         return cls.from_fields(values)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from claimslicer.errors import ModelError, OutputError
@@ -122,7 +123,7 @@ def _unpack(source: Path, staged: Path) -> None:
                 if PurePosixPath(name).suffix in SUFFIXES and not name.startswith("."):
                     with packed.open(entry) as content, (staged / name).open("xb") as copy:
                         shutil.copyfileobj(content, copy)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
         raise ModelError(f"{source} is a damaged or protected zip archive: get it again.") from error
     except FileExistsError as error:
         raise ModelError(f"{source} holds two files of the same name: give one model at a time.") from error

@@ -12,6 +12,7 @@ from typing import Any
 from claimslicer import __version__
 from claimslicer.errors import Cancelled, ClaimError, OutputError, StudyError
 from claimslicer.events import SILENT, Events
+from claimslicer.json_files import read_json
 from claimslicer.outputs import check_outside, folder_for, without_nan, written_whole
 from claimslicer.review.find import STUDIES_FILE, FoundStudy, find_studies
 from claimslicer.studies.provenance import to_json
@@ -199,7 +200,7 @@ def _read(out: Path, asked: Mapping[str, Any]) -> dict[str, StudyRow]:
     if not file.exists():
         return {}
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
+        record = read_json(file)
         rows = {row["study"]: StudyRow(**row) for row in record["studies"]}
         before = {name: record[name] for name in asked}
     except (OSError, ValueError, KeyError, TypeError) as error:

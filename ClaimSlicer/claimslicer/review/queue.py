@@ -10,6 +10,7 @@ from pathlib import Path
 
 from claimslicer import __version__
 from claimslicer.errors import StudyError
+from claimslicer.json_files import read_json
 from claimslicer.outputs import make_folder, written_whole
 from claimslicer.review.find import QUEUE_FILE, FoundStudy
 from claimslicer.review.review import Review
@@ -136,7 +137,7 @@ class ReviewQueue:
         if not self.file.exists():
             return {}
         try:
-            studies = json.loads(self.file.read_text(encoding="utf-8"))["studies"]
+            studies = read_json(self.file)["studies"]
             records = [
                 StudyRecord(**{**item, "review": Review.from_dict(item["review"])}) for item in studies
             ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from claimslicer.json_files import read_json
 
 HEADER_KEY = "claim_synthetic"
 """Key in NRRD and MetaImage headers; its value is :data:`HEADER_TEXT`."""
@@ -64,7 +65,7 @@ def is_marked_beside(path: Path) -> bool:
     if says_synthetic(path.name):
         return True
     try:
-        recipe = json.loads(sidecar_path(path).read_text(encoding="utf-8"))
+        recipe = read_json(sidecar_path(path))
     except (OSError, ValueError):
         return False
     return isinstance(recipe, dict) and recipe.get("synthetic") is True

@@ -13,6 +13,7 @@ import numpy as np
 
 from claimslicer import __version__
 from claimslicer.errors import OutputError
+from claimslicer.json_files import read_json
 from claimslicer.outputs import check_output, written_whole
 from claimslicer.studies.geometry import Geometry
 from claimslicer.studies.provenance import to_json
@@ -135,7 +136,7 @@ def _protect_foreign(sidecar: Path) -> None:
     if not sidecar.exists():
         return
     try:
-        record = json.loads(sidecar.read_text(encoding="utf-8"))
+        record = read_json(sidecar)
     except (OSError, ValueError):
         record = None
     if not isinstance(record, dict) or MADE_WITH not in record:

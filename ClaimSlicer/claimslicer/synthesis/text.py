@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from claimslicer.errors import ModelError, SpecificationError, StudyError
+from claimslicer.json_files import parse_json
 from claimslicer.outputs import written_whole
 from claimslicer.studies.provenance import sha256_of_file
 
@@ -241,7 +242,7 @@ def read_captions(path: Path) -> CaptionEmbeddings:
 
     try:
         with safe_open(path, framework="np") as file:
-            header = json.loads((file.metadata() or {})["captions"])
+            header = parse_json((file.metadata() or {})["captions"])
             embeddings = file.get_tensor("embeddings")
         found = CaptionEmbeddings(
             tuple(header["names"]), tuple(header["captions"]), embeddings, str(header["encoder"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 
 from claimslicer.errors import ModelError
+from claimslicer.json_files import read_json
 from claimslicer.models.registry import Model, resolve
 from claimslicer.segmentation.nnunet.labels import internal_labels
 from claimslicer.studies.provenance import sha256_of_file
@@ -163,7 +163,7 @@ def _checkpoints(folder: Path, checkpoint: str) -> dict[str, Path]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} can't be read: copy the nnU-Net model again.") from error
     if not isinstance(content, dict):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from claimslicer import __version__
+from claimslicer.json_files import read_json
 from claimslicer.models.card import check_name
 from claimslicer.models.registry import Model, save_model, user_folder
 from claimslicer.models.transfer import import_model
@@ -66,7 +66,7 @@ def _validation(folder: Path, fold: str) -> Mapping[str, Any] | str:
     """Return the mean Dice that nnU-Net found on the fold's validation cases, by label value."""
     place = folder if folder.name == fold else folder / fold
     try:
-        summary = json.loads((place / "validation" / "summary.json").read_text(encoding="utf-8"))
+        summary = read_json(place / "validation" / "summary.json")
         return {f"dice of label {value}": scores["Dice"] for value, scores in summary["mean"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return "not stated"

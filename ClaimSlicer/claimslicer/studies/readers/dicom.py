@@ -107,7 +107,6 @@ def _slices(folder: Path, wanted: Path | None) -> list[Slice]:
     """Return every MR image under ``folder`` once, whatever order and names the files have."""
     try:
         import pydicom
-        from pydicom.errors import InvalidDicomError
         from pydicom.misc import is_dicom
     except ImportError as error:
         raise StudyError("Reading DICOM needs pydicom; install it with pip install pydicom.") from error
@@ -118,11 +117,12 @@ def _slices(folder: Path, wanted: Path | None) -> list[Slice]:
         if not is_dicom(file):
             continue
         try:
-            header = pydicom.dcmread(file, stop_before_pixels=True)
-        except (InvalidDicomError, OSError, ValueError, EOFError) as error:
+            for piece in _frames(file, pydicom.dcmread(file, stop_before_pixels=True)):
+                found.setdefault((piece.uid, piece.frame), piece)
+        except StudyError:
+            raise
+        except Exception as error:  # pydicom raises of every kind, and only when a value is asked for
             raise StudyError(f"{file} is a damaged DICOM file; export the study again.") from error
-        for piece in _frames(file, header):
-            found.setdefault((piece.uid, piece.frame), piece)
     return list(found.values())
 
 

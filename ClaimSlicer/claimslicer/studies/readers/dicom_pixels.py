@@ -69,7 +69,7 @@ def _stored(piece: Slice) -> np.ndarray:
         if not syntax.is_compressed or syntax == RLELossless:
             return np.array(pixel_array(piece.path, index=piece.frame))
         return _decompressed(piece)
-    except (RuntimeError, ValueError, AttributeError, NotImplementedError, OSError, EOFError) as error:
+    except Exception as error:  # of pydicom, its decoders and GDCM: of every kind
         raise StudyError(
             f"The pixels of {piece.path} are damaged or packed in a way I can't read; "
             "export the study again without compression."

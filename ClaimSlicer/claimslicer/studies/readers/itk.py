@@ -37,7 +37,8 @@ def read(path: Path) -> Volume:
         raise StudyError(
             f"{path} is damaged or not of the type that its name says; export it again."
         ) from error
-    keys = image.GetMetaDataKeys()
+    # A key that is no text, in a damaged header, can't be asked for.
+    keys = [key for key in image.GetMetaDataKeys() if key.isascii()]
     form = FORMATS[path.suffix.lower()]
     if segmentation.is_one(keys) and image.GetDimension() == 3:
         header = {key: image.GetMetaData(key) for key in keys}

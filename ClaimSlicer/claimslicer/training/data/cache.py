@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy as np
 
 from claimslicer.errors import StudyError
 from claimslicer.events import SILENT, Events
+from claimslicer.json_files import parse_json, read_json
 from claimslicer.labels import infarct_mask
 from claimslicer.outputs import written_whole
 from claimslicer.training.data.splits import Part, split_by_patient
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from claimslicer.studies.phase import Phase
 
 FORMAT_VERSION = 1
+_DAMAGED = (ValueError, LookupError, TypeError, AttributeError, OSError, EOFError, RuntimeError)
+_DAMAGED += (MemoryError, zipfile.BadZipFile, zlib.error)
+"""What NumPy and zipfile raise for a file that is cut, spoilt, or claims more than a memory holds."""
 RECIPE_FILE = "recipe.json"
 """What a cohort's study was made from; its ``child.part`` keeps it on its parent's side of the split."""
 
@@ -94,7 +99,7 @@ def _check_labelled(folder: Path) -> None:
 def _inherited_part(folder: Path) -> Part | None:
     """Return the part of the patient whose child a cohort's synthetic study is, None for other folders."""
     try:
-        part = json.loads((folder / RECIPE_FILE).read_text(encoding="utf-8"))["child"]["part"]
+        part = read_json(folder / RECIPE_FILE)["child"]["part"]
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -162,7 +167,7 @@ def read_cache(path: Path) -> Cohort:
     """Read what :func:`write_cache` wrote."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            header = json.loads(file["header"].tobytes().decode())
+            header = parse_json(file["header"].tobytes().decode())
             studies = tuple(
                 CachedStudy(
                     entry["name"],
@@ -179,6 +184,6 @@ def read_cache(path: Path) -> Cohort:
         raise StudyError(
             f"There is no training cache at '{path}'; make it with 'claim-slicer train cache'."
         ) from error
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise StudyError(f"'{path}' is not a complete training cache; make it again.") from error
     return Cohort(studies)

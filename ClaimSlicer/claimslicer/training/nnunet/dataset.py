@@ -16,6 +16,7 @@ import numpy as np
 from claimslicer import __version__
 from claimslicer.errors import OutputError, SpecificationError
 from claimslicer.events import SILENT, Events
+from claimslicer.json_files import read_json
 from claimslicer.labels import Label, infarct_mask
 from claimslicer.models.card import check_name
 from claimslicer.outputs import folder_for, output_error
@@ -94,7 +95,7 @@ def _free_place(raw: Path, settings: DatasetSettings) -> Path:
 
 def _is_ours(folder: Path) -> bool:
     try:
-        return MADE_WITH in json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
+        return MADE_WITH in read_json(folder / "dataset.json")
     except (OSError, ValueError, TypeError):
         return False
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from claimslicer.errors import StudyError
 from claimslicer.events import SILENT, Events
+from claimslicer.json_files import read_json
 from claimslicer.studies import Geometry, Study, read_study
 from claimslicer.studies.provenance import sha256_of_array
 from claimslicer.studies.readers.layout import LABEL_ENDINGS, volumes_in
@@ -121,7 +121,7 @@ def _ancestry(image: Path | None) -> Iterator[Mapping[str, Any]]:
     while image is not None and image not in seen:
         seen.add(image)
         try:
-            recipe = json.loads(sidecar_path(image).read_text(encoding="utf-8"))
+            recipe = read_json(sidecar_path(image))
         except (OSError, ValueError):
             return
         source = recipe.get("source") if isinstance(recipe, dict) else None

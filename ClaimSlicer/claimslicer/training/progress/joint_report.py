@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from claimslicer.events import Events
 from claimslicer.figures.curves import COLOURS
+from claimslicer.json_files import parse_json
 from claimslicer.models.card import ModelKind
 from claimslicer.models.registry import Model
 from claimslicer.training.data.cache import CachedStudy, Cohort
@@ -76,7 +77,7 @@ def write_joint_report(
         if (stage.out / "events.jsonl").exists()
     ]
     recipe = {"command": "train joint", "settings": config.to_dict()}
-    report = Report("Joint training", config.name, sections, json.loads(json.dumps(recipe)), synthetic=True)
+    report = Report("Joint training", config.name, sections, parse_json(json.dumps(recipe)), synthetic=True)
     return [write_report(config.out / "report", report)]
 
 
@@ -105,7 +106,7 @@ def _stage_section(name: str, folder: Path, before: Mapping[ModelKind, Mapping[s
 def _event(line: str) -> dict:
     """Return a line's event, nothing for what a killed process left of one."""
     try:
-        return json.loads(line)
+        return parse_json(line)
     except ValueError:
         return {}
 

@@ -34,6 +34,7 @@ from typing import Any, Literal
 
 import claimslicer
 from claimslicer.errors import ClaimError, ModelError, OutputError, StudyError
+from claimslicer.json_files import parse_json, read_json
 from claimslicer.models.card import check_name
 from claimslicer.models.registry import SHIPPED, Model, user_folder
 from claimslicer.models.transfer import import_model
@@ -118,7 +119,7 @@ class Run:
 
     def _record(self) -> dict[str, Any]:
         try:
-            record = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+            record = read_json(self.folder / "run.json")
             complete = {"kind", "preset", "data", "made"} <= record.keys()
             if record["format"] == FORMAT_VERSION and complete and record["kind"] in TRAINABLE:
                 return record
@@ -256,7 +257,7 @@ def _detached() -> dict[str, Any]:
 def _parse(line: bytes) -> dict[str, Any] | None:
     """Return a line's event; None for what a killed process or a full disk left of one."""
     try:
-        event = json.loads(line)
+        event = parse_json(line)
     except ValueError:
         return None
     return event if isinstance(event, dict) and "event" in event else None

@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 BENCH := $(BIN)/python Testing/benchmarks
 
-.PHONY: demo test lint docs dist bench clean
+.PHONY: demo test lint docs dist bench fuzz faults clean
 
 demo: .venv/.program ## the whole path on the embedded study
 	$(BIN)/claim-slicer demo
@@ -45,6 +45,12 @@ bench: .venv/.development ## figures on the real studies in CLAIM_DATA; tables a
 	$(BENCH)/synthesis_extremes.py --data $(CLAIM_DATA)/emidec --out build/bench/synthesis
 	$(BENCH)/synthesis_cost.py --data $(CLAIM_DATA)/emidec
 	$(BENCH)/synthesis_curves.py --data $(CLAIM_DATA)/emidec --out build/bench/synthesis
+
+fuzz: .venv/.development ## 20,000 spoilt files for every reader; SEED=2 tries others
+	$(BIN)/python Testing/fuzz/fuzz.py --count $(or $(COUNT),20000) --seed $(or $(SEED),1)
+
+faults: .venv/.development ## every write of every command fails once: full disk, read-only, killed, two at once
+	$(BIN)/python Testing/faults/faults.py
 
 clean:
 	rm -rf .venv build dist claim-demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov

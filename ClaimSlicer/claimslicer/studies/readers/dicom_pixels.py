@@ -93,4 +93,6 @@ def _decompressed(piece: Slice) -> np.ndarray:
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "stored.dcm"
         dataset.save_as(copy)
-        return sitk.GetArrayFromImage(sitk.ReadImage(str(copy)))[piece.frame]
+        # Told which reader to use, ITK doesn't try all others on a damaged file, which takes long.
+        image = sitk.ReadImage(str(copy), imageIO="GDCMImageIO")
+        return sitk.GetArrayFromImage(image)[piece.frame]

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from claimslicer.errors import StudyError
 from claimslicer.studies.geometry import Geometry
 from claimslicer.studies.readers import segmentation
+from claimslicer.studies.readers.headers import check_header
 from claimslicer.studies.readers.sizes import check_lengths, check_size
 from claimslicer.studies.readers.volume import Volume, refuse_many
 from claimslicer.studies.synthetic import HEADER_KEY
@@ -26,6 +27,7 @@ def read(path: Path) -> Volume:
     """
     import SimpleITK as sitk
 
+    check_header(path)
     try:
         with plain_path(path) as file:
             reader = sitk.ImageFileReader()

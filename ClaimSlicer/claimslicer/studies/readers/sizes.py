@@ -8,9 +8,9 @@ from pathlib import Path
 
 from claimslicer.errors import StudyError
 
-MAX_BYTES = 2**31
+MAX_BYTES = 2**29
 """The largest volume that is read, as stored; a late-enhancement study has a few million bytes."""
-MAX_VOXELS = 2**28
+MAX_VOXELS = 2**27
 VOXEL_MM = (0.1, 40.0)
 """Smallest and largest side of a voxel that a heart is imaged with; MyoPS has slices 25 mm apart."""
 FIELD_MM = (40.0, 1000.0)

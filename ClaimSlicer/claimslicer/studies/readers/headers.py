@@ -1,0 +1,77 @@
+"""Headers of NRRD and MetaImage, looked at before ITK is: some that are spoilt would end the program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from claimslicer.errors import StudyError
+from claimslicer.studies.readers.sizes import check_size
+
+MOST_BYTES = 2**20
+"""A header ends long before that; one of a segmentation with thousands of segments too."""
+MOST_DIMENSIONS = 5
+MOST_CHANNELS = 1000
+
+
+def check_header(path: Path) -> None:
+    """Raise StudyError for a header that claims what no volume has, or data that aren't there."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(MOST_BYTES)
+    except OSError as error:
+        raise StudyError(f"{path} can't be read ({error.strerror}); copy it again.") from error
+    try:
+        if path.suffix.lower() in (".mha", ".mhd"):
+            _check_metaimage(start, path)
+        else:
+            _check_nrrd(start, path)
+    except (ValueError, KeyError, IndexError) as error:
+        raise StudyError(
+            f"{path} is damaged or not of the type that its name says; export it again."
+        ) from error
+
+
+def _check_metaimage(start: bytes, path: Path) -> None:
+    fields: dict[str, str] = {}
+    for line in start.split(b"\n"):
+        name, equals, value = line.partition(b"=")
+        if not equals:
+            raise ValueError("no line of a header")
+        fields[name.strip().decode("ascii")] = value.strip().decode("utf-8")
+        if "ElementDataFile" in fields:
+            break
+    sizes = [int(size) for size in fields["DimSize"].split()]
+    _check_sizes(sizes, int(fields["NDims"]), path)
+    if not 1 <= int(fields.get("ElementNumberOfChannels", "1")) <= MOST_CHANNELS:
+        raise ValueError("channels")
+    if fields["ElementDataFile"].upper() != "LOCAL":
+        _check_beside(fields["ElementDataFile"], path)
+
+
+def _check_nrrd(start: bytes, path: Path) -> None:
+    lines = start.replace(b"\r\n", b"\n").partition(b"\n\n")[0].split(b"\n")
+    if not lines[0].startswith(b"NRRD000"):
+        raise ValueError("no NRRD")
+    fields: dict[str, str] = {}
+    for line in lines[1:]:
+        if line.startswith(b"#") or b":=" in line:
+            continue
+        name, _, value = line.partition(b":")
+        fields[name.strip().decode("ascii").lower()] = value.strip().decode("utf-8")
+    sizes = [int(size) for size in fields["sizes"].split()]
+    _check_sizes(sizes, int(fields["dimension"]), path)
+    for name in ("data file", "datafile"):
+        if name in fields:
+            _check_beside(fields[name], path)
+
+
+def _check_sizes(sizes: list[int], dimensions: int, path: Path) -> None:
+    if len(sizes) != dimensions or not 1 <= dimensions <= MOST_DIMENSIONS or min(sizes) < 1:
+        raise ValueError("sizes")
+    check_size(sizes, 1, path)
+
+
+def _check_beside(name: str, path: Path) -> None:
+    """Raise StudyError unless the data lie in one file in the folder of their header."""
+    if not name or Path(name).name != name or not (path.parent / name).is_file():
+        raise StudyError(f"The data of {path} aren't in one file beside it ({name[:80]!r}); save it anew.")

@@ -5,6 +5,7 @@ Exit codes: 0 success, 2 bad input, 1 our own failure, 130 cancelled.
 
 from __future__ import annotations
 
+import difflib
 import errno
 import os
 import platform
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -88,7 +89,9 @@ def main() -> None:
     # A cluster stops work with SIGTERM: end it as Ctrl-C does, so that nothing is left half-written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app()
+        # Not standalone, so that a misspelt option ends up here too and not in a box of its own.
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except KeyboardInterrupt:
         _end(Cancelled("Stopped; nothing was written."), debug)
     except ClaimError as error:
@@ -103,8 +106,43 @@ def main() -> None:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             _end_unexpected(debug)
         _end(OutputError("The disk is full: free some space and try again."), debug)
-    except Exception:
+    except Exception as error:
+        if type(error).__name__ == "Abort":
+            _end(Cancelled("Stopped; nothing was written."), debug)
+        if hasattr(error, "format_message"):
+            _end_usage(error)
         _end_unexpected(debug)
+
+
+def _end_usage(error: Any) -> NoReturn:
+    """Answer a command, option or value that there isn't in one sentence, with what was probably meant.
+
+    ``error`` is a usage error of Click's, whether Typer brings Click along or has it installed.
+    """
+    context: Any = getattr(error, "ctx", None)
+    command = "claim-slicer" if context is None else " ".join(_names(context))
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(context.get_help(), err=True)
+        sys.exit(2)
+    message = " ".join(str(error.format_message()).split()).rstrip(".")
+    if near := getattr(error, "possibilities", None):
+        wanted = str(getattr(error, "option_name", ""))
+        best = difflib.get_close_matches(wanted, near, 1, 0) or list(near)
+        message = f"No such option: {wanted}; did you mean {best[0]}?"
+    elif "Did you mean" in message:
+        message = message.replace(". Did you mean", "; did you mean")
+    ending = "" if message.endswith("?") else f"; see {command} --help."
+    typer.echo(message + ending, err=True)
+    sys.exit(2)
+
+
+def _names(context: Any) -> list[str]:
+    """Return the words of the command that ``context`` belongs to."""
+    names = []
+    while context is not None:
+        names.append("claim-slicer" if context.parent is None else str(context.info_name))
+        context = context.parent
+    return names[::-1]
 
 
 def _end(error: ClaimError, debug: bool) -> None:

@@ -60,9 +60,9 @@ def _check_nrrd(start: bytes, path: Path) -> None:
         fields[name.strip().decode("ascii").lower()] = value.strip().decode("utf-8")
     sizes = [int(size) for size in fields["sizes"].split()]
     _check_sizes(sizes, int(fields["dimension"]), path)
-    for name in ("data file", "datafile"):
-        if name in fields:
-            _check_beside(fields[name], path)
+    for key in ("data file", "datafile"):
+        if key in fields:
+            _check_beside(fields[key], path)
 
 
 def _check_sizes(sizes: list[int], dimensions: int, path: Path) -> None:

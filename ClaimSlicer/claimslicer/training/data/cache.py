@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from claimslicer.studies.phase import Phase
 
 FORMAT_VERSION = 1
-_DAMAGED = (ValueError, LookupError, TypeError, AttributeError, OSError, EOFError, RuntimeError)
-_DAMAGED += (MemoryError, zipfile.BadZipFile, zlib.error)
+_DAMAGED: tuple[type[Exception], ...] = (ValueError, LookupError, TypeError, AttributeError, OSError)
+_DAMAGED += (EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error)
 """What NumPy and zipfile raise for a file that is cut, spoilt, or claims more than a memory holds."""
 RECIPE_FILE = "recipe.json"
 """What a cohort's study was made from; its ``child.part`` keeps it on its parent's side of the split."""

@@ -29,6 +29,7 @@ from ClaimSlicerLib import handover, heart_views, insertion_points
 from ClaimSlicerLib.aha_overlay import outline_only
 from ClaimSlicerLib.bullseye import BullseyeWidget
 from ClaimSlicerLib.mrml import study_labels, volume_study
+from ClaimSlicerLib.overlays import outline
 from ClaimSlicerLib.panel import Panel
 from ClaimSlicerLib.worker import geometry_worker
 from ClaimSlicerLib.wrapped import wrapped
@@ -149,6 +150,7 @@ class SMILEModuleWidget(Panel):
             self._study = None
             self._watch_points(None)
             return
+        outline(self.parameters.labels)
         self._look()
         self._follow()
         self._show()

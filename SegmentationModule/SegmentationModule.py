@@ -39,6 +39,7 @@ from ClaimSlicerLib.heart_views import show_heart
 from ClaimSlicerLib.job import JobDisplay
 from ClaimSlicerLib.labelled import LabelledEnum
 from ClaimSlicerLib.mrml import volume_study
+from ClaimSlicerLib.overlays import outline
 from ClaimSlicerLib.panel import Panel
 from ClaimSlicerLib.rule import Rule, SliceOrder
 from ClaimSlicerLib.worker import geometry_worker, model_worker
@@ -201,6 +202,8 @@ class SegmentationModuleWidget(Panel):
         parameters, ui = self.parameters, self.ui
         if parameters is None:
             return
+        outline(parameters.labels)
+        outline(parameters.reference)
         self.models.show(parameters.model or DEFAULT_MODEL)
         self.devices.show(parameters.device)
         uncertainty = uncertainty_of(parameters.labels)

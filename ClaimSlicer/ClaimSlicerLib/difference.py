@@ -90,9 +90,12 @@ def add_bar(node: slicer.vtkMRMLScalarVolumeNode) -> None:
         slicer.mrmlScene.RemoveNode(former)
     bar = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
     bar.SetTitleText(_("Difference"))
-    bar.SetLabelFormat("%+.3g")
-    bar.SetNumberOfLabels(5)
-    bar.SetSize(0.1, 0.4)
+    bar.SetLabelFormat("%+.0f" if node.GetDisplayNode().GetWindowLevelMax() >= 10 else "%+.2f")
+    bar.SetNumberOfLabels(3)
+    # Along the lower edge: at a side it would cover the wall in a narrow view.
+    bar.SetOrientation(bar.Horizontal)
+    bar.SetPosition(0.5, 0.02)
+    bar.SetSize(0.1, 0.8)  # the short side, then the long one
     for text in (bar.GetTitleTextProperty(), bar.GetLabelTextProperty()):
         text.SetFontFamilyToArial()
         text.ItalicOff()

@@ -37,8 +37,8 @@ def place(
     if not is_made(node, KIND):
         node = made_for(volume, "vtkMRMLMarkupsFiducialNode", KIND) or _add(volume)
     wanted = {
-        _("Anterior RV insertion"): suggestion["anterior"],
-        _("Inferior RV insertion"): suggestion["inferior"],
+        _("RV ant."): suggestion["anterior"],
+        _("RV inf."): suggestion["inferior"],
     }
     with slicer.util.NodeModify(node):
         while node.GetNumberOfControlPoints() > len(wanted):
@@ -64,7 +64,7 @@ def _add(volume: slicer.vtkMRMLVolumeNode) -> vtkMRMLMarkupsFiducialNode:
     display.SetSelectedColor(1.0, 1.0, 1.0)
     display.SetColor(1.0, 1.0, 1.0)
     display.SetActiveColor(1.0, 0.85, 0.2)
-    display.SetTextScale(3.0)
+    display.SetTextScale(2.5)
     # The points lie in one slice but mark a direction: they are seen, paler, in the others as well.
     display.SetSliceProjection(True)
     display.SetSliceProjectionOpacity(0.5)

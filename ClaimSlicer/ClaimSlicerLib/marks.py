@@ -6,13 +6,16 @@ was opened) makes the view draw again, so the words can't be left behind. Nothin
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import slicer
 import vtk
 from claimslicer.figures.palette import SYNTHETIC, rgb
 from slicer.i18n import tr as _
 
+from ClaimSlicerLib.mrml import BINARY_LABELMAP
 from ClaimSlicerLib.synthetic import is_synthetic
 
 MARGIN_PIXELS = 4
@@ -23,7 +26,10 @@ UPPER_CORNERS = (2, 3)
 FONT_SIZES = (9, 18)
 """Smallest and largest; between them the words fit into the view's width."""
 
+SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+
 _marks: dict[str, Mark] = {}
+_BOXES: dict[str, tuple[tuple[int, ...], np.ndarray | None]] = {}
 
 
 def install() -> None:
@@ -123,7 +129,7 @@ def words_for_slice(slice_node: slicer.vtkMRMLSliceNode) -> str:
     if _layers_show_synthetic(slice_node):
         return image_words()
     over = any(
-        _visible(node, slice_node, lambda display: display.GetVisibility2D())
+        _visible(node, slice_node, lambda display: display.GetVisibility2D()) and _crosses(node, slice_node)
         for node in _displayables()
         if not node.IsA("vtkMRMLVolumeNode")
     )
@@ -172,10 +178,61 @@ def _displayables() -> list[slicer.vtkMRMLDisplayableNode]:
     return [node for node in nodes if is_synthetic(node)]
 
 
+def _crosses(node: slicer.vtkMRMLDisplayableNode, slice_node: slicer.vtkMRMLSliceNode) -> bool:
+    """Say whether a slice goes through what a node holds; yes where that isn't known."""
+    corners = _labelled_box(node) if node.IsA("vtkMRMLSegmentationNode") else _box(node)
+    if corners is None:
+        return not node.IsA("vtkMRMLSegmentationNode")
+    to_ras = slicer.util.arrayFromVTKMatrix(slice_node.GetSliceToRAS())
+    beyond = (corners - to_ras[:3, 3]) @ to_ras[:3, 2]
+    return bool(beyond.min() < 0 < beyond.max())
+
+
+def _box(node: slicer.vtkMRMLDisplayableNode) -> np.ndarray | None:
+    """Return the corners of the box round a node in RAS, (8, 3)."""
+    bounds = np.zeros(6)
+    node.GetRASBounds(bounds)
+    if (bounds[1::2] < bounds[::2]).any():
+        return None
+    # A millimetre round it, as what is flat or a point lies in no slice exactly.
+    ends = bounds.reshape(3, 2) + np.array((-1.0, 1.0))
+    return np.array(list(itertools.product(*ends)))
+
+
+def _labelled_box(node: slicer.vtkMRMLSegmentationNode) -> np.ndarray | None:
+    """Return the corners of the box round all labelled voxels in RAS, (8, 3); None where there are none.
+
+    It is looked for again when the labels have changed.
+    """
+    segmentation = node.GetSegmentation()
+    keys = segmentation.GetSegmentIDs()
+    images = {segmentation.GetSegment(key).GetRepresentation(BINARY_LABELMAP) for key in keys} - {None}
+    state = tuple(sorted(image.GetMTime() for image in images))
+    known = _BOXES.get(node.GetID())
+    if known is None or known[0] != state:
+        corners = [part for image in images if (part := _voxel_box(image)) is not None]
+        known = _BOXES[node.GetID()] = (state, np.concatenate(corners) if corners else None)
+    return known[1]
+
+
+def _voxel_box(image: slicer.vtkOrientedImageData) -> np.ndarray | None:
+    extent = [0, -1, 0, -1, 0, -1]
+    if image.IsEmpty() or not slicer.vtkOrientedImageDataResample.CalculateEffectiveExtent(image, extent):
+        return None
+    to_world = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(to_world)
+    ends = np.array(extent, float).reshape(3, 2) + np.array((-0.5, 0.5))
+    corners = np.array([(*corner, 1.0) for corner in itertools.product(*ends)])
+    return (corners @ slicer.util.arrayFromVTKMatrix(to_world).T)[:, :3]
+
+
 def _in_3d(display: slicer.vtkMRMLDisplayNode) -> bool:
     """Say whether a display node draws in 3-D; of a volume's only the volume rendering does."""
-    if display.GetDisplayableNode().IsA("vtkMRMLVolumeNode"):
+    node = display.GetDisplayableNode()
+    if node.IsA("vtkMRMLVolumeNode"):
         return display.IsA("vtkMRMLVolumeRenderingDisplayNode")
+    if node.IsA("vtkMRMLSegmentationNode") and not node.GetSegmentation().ContainsRepresentation(SURFACE):
+        return False  # labels are drawn in slices only
     return bool(display.GetVisibility3D())
 
 

@@ -27,6 +27,8 @@ FINISHED_ATTRIBUTE = "ClaimSlicer.Finished"
 """Present on a scar that further moves of the sliders leave alone."""
 OUTDATED_ATTRIBUTE = "ClaimSlicer.Outdated"
 """Present on a scar that isn't what the sliders ask for."""
+FILL = 0.35
+"""Opacity of a scar in the slices: the muscle is seen under it."""
 PALE = 0.25
 """Opacity of such a scar."""
 CHECKSUM_ATTRIBUTE = "ClaimSlicer.Checksum"
@@ -64,6 +66,7 @@ def show(
         node = add_segmentation(made.labels, volume, name, SCAR_STYLES)
         mark_made(node, KIND, volume)
         mark_synthetic(node)
+        node.GetDisplayNode().SetOpacity2DFill(FILL)
     node.SetAttribute(SPECIFICATION_ATTRIBUTE, json.dumps(made.spec.to_dict()))
     node.SetAttribute(FRAME_ATTRIBUTE, made.frame_key)
     node.SetAttribute(CHECKSUM_ATTRIBUTE, _checksum(node))

@@ -46,8 +46,8 @@ def test_the_button_shows_the_model(open_panel, phantom, wait_for, dialogs):
     assert np.array_equal(aha_labels(panel.parameters.aha, volume), expected.segments)
     points = panel.parameters.insertions
     assert [points.GetNthControlPointLabel(k) for k in (0, 1)] == [
-        "Anterior RV insertion",
-        "Inferior RV insertion",
+        "RV ant.",
+        "RV inf.",
     ]
     text = panel.ui.findingsLabel.text
     assert "from the right ventricle's label" in text

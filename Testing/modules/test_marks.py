@@ -122,6 +122,10 @@ def test_segmentations_count_in_slices_and_in_3d(views, volumes):
     display.AddViewNodeID("vtkMRMLSliceNodeYellow")
     assert not is_marked(three_d)
     display.SetVisibility2D(True)
+    yellow = views.sliceWidget("Yellow").mrmlSliceNode()
+    yellow.JumpSliceByOffsetting(-60.0, -29.0, 20.0)
+    assert not is_marked(slice_view(views, "Yellow")), "the slice passes it by"
+    yellow.JumpSliceByOffsetting(-29.0, -29.0, 20.0)
     assert is_marked(slice_view(views, "Yellow"))
     assert not is_marked(slice_view(views))
     display.RemoveAllViewNodeIDs()

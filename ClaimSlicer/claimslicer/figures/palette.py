@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from claimslicer.anatomy.aha import LEVELS, SEGMENTS
+from claimslicer.labels import Label, ScarLabel
 
 RGB = tuple[float, float, float]
 """Red, green and blue, each 0–1."""
@@ -15,6 +16,16 @@ MISSING = "#E4E4E4"
 """Segments that can't be measured."""
 SYNTHETIC = "#AA3377"
 """Behind the word that marks what was generated."""
+LABEL_COLOURS: Mapping[Label, str] = {
+    Label.CAVITY: "#56B4E9",
+    Label.MYOCARDIUM: "#009E73",
+    Label.INFARCT: "#FF8C00",
+    Label.MVO: "#F0E442",
+    Label.RIGHT_VENTRICLE: "#4D80D9",
+}
+"""What is labelled in a study, in reports, pictures and Slicer's views alike."""
+NEW_SCAR_COLOURS: Mapping[ScarLabel, str] = {ScarLabel.SCAR: "#FF4FB0", ScarLabel.MVO: "#B48CFF"}
+"""What was made up, and so isn't in the study."""
 CLASS_COLOURS = ("#FFFFFF", "#FFEDA0", "#FEB24C", "#F03B20", "#99000D")
 """One for each class of transmurality, in order; blended, they are the scale of amounts."""
 DIFFERENCE_COLOURS = (
@@ -40,10 +51,13 @@ def blend(colours: Sequence[str], place: float) -> RGB:
 
 
 def ink_on(background: RGB) -> RGB:
-    """Return dark ink or white, whichever reads better on ``background`` (WCAG relative luminance)."""
+    """Return dark ink or white, whichever reads better on ``background``.
+
+    WCAG's relative luminance decides; its contrast alone would put dark ink on a full red.
+    """
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in background]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return (1.0, 1.0, 1.0) if luminance < 0.18 else rgb(INK)
+    return (1.0, 1.0, 1.0) if luminance < 0.25 else rgb(INK)
 
 
 def aha_colour(number: int) -> RGB:

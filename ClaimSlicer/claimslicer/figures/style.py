@@ -8,14 +8,15 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from claimslicer.figures.palette import INK, SYNTHETIC
+from claimslicer.figures.palette import INK, LABEL_COLOURS, SYNTHETIC
+from claimslicer.labels import Label
 from claimslicer.outputs import written_whole
 
 FAINT = "#767676"
-ENDOCARDIUM = "#56B4E9"
-EPICARDIUM = "#009E73"
-INFARCT = "#FF8C00"
-MVO = "#F0E442"
+ENDOCARDIUM = LABEL_COLOURS[Label.CAVITY]
+EPICARDIUM = LABEL_COLOURS[Label.MYOCARDIUM]
+INFARCT = LABEL_COLOURS[Label.INFARCT]
+MVO = LABEL_COLOURS[Label.MVO]
 REFERENCE = "#FFFFFF"
 
 DIFFERENCE_MAP = "PuOr_r"

@@ -48,7 +48,7 @@ def _read_study(path: Path) -> None:
 
 
 def _inspect(path: Path) -> None:
-    from claimslicer.studies.inspect import inspect
+    from claimslicer.review.inspect import inspect
 
     inspect(path)
 

@@ -10,8 +10,8 @@ import numpy as np
 import pydicom
 import pytest
 from claimslicer.errors import StudyError
+from claimslicer.review.inspect import inspect
 from claimslicer.studies import Geometry, read_study
-from claimslicer.studies.inspect import inspect
 from claimslicer.studies.readers.dicom_stacks import Choice
 from dicom_trial import GEOMETRY, OBLIQUE, pixels, same, write_stack
 from pydicom.encaps import encapsulate

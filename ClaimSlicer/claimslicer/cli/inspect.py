@@ -36,7 +36,7 @@ def inspect(
 ) -> None:
     """Say what a file or folder holds, what would be read, and why: series, kinds, geometry, labels."""
     with reporting("inspect", events) as report:
-        from claimslicer.studies.inspect import inspect as look_at
+        from claimslicer.review.inspect import inspect as look_at
 
         if json_out is not None:
             check_output(json_out)

@@ -33,12 +33,14 @@ from claimslicer.errors import StudyError
 from claimslicer.labels import ventricle_mask
 from claimslicer.models.registry import DEFAULT_MODEL
 from claimslicer.worker.messages import study_values
+from ClaimSlicerLib import insertion_points
 from ClaimSlicerLib.bullseye import BullseyeWidget
 from ClaimSlicerLib.choices import DEVICE_OPTIONS, Choice, ask_devices, model_options
 from ClaimSlicerLib.heart_views import show_heart
 from ClaimSlicerLib.job import JobDisplay
 from ClaimSlicerLib.labelled import LabelledEnum
-from ClaimSlicerLib.mrml import volume_study
+from ClaimSlicerLib.made import made_for
+from ClaimSlicerLib.mrml import study_labels, volume_study
 from ClaimSlicerLib.overlays import outline
 from ClaimSlicerLib.panel import Panel
 from ClaimSlicerLib.rule import Rule, SliceOrder
@@ -168,6 +170,7 @@ class SegmentationModuleWidget(Panel):
             (ui.applyButton, self._segment),
             (ui.editButton, self._edit),
             (ui.tablesButton, self._make_tables),
+            (ui.placeButton, self._place_points),
             (ui.exportButton, self._export),
             (ui.exportFolderButton, self._choose_export_folder),
         ):
@@ -269,9 +272,30 @@ class SegmentationModuleWidget(Panel):
             tables.fit_height(table)
             table.visible = bool(rows)
             table.enabled = not numbers.stale
+        self._show_insertions()
         self.bullseye.setFace(tables.face_of(self.parameters.face.value, result))
         ui.tablesButton.enabled = measured and not numbers.stale
         self._follow_tables()
+
+    def _show_insertions(self) -> None:
+        """Say where the RV insertions come from that the numbers of the segments hang on."""
+        result, ui = self.numbers.result, self.ui
+        points = None if result is None else result["insertions"]
+        ui.insertionsLabel.text = (
+            "" if points is None else insertion_points.words_of(points["source"], points["confidence"])
+        )
+        ui.insertionsLabel.visible = points is not None
+        ui.placeButton.visible = points is not None and self.parameters.insertions is None
+
+    def _place_points(self, *_args) -> None:
+        """Put the points into the views where they were found; those that were dragged before stay so."""
+        with slicer.util.tryWithErrorDisplay(_("The points could not be shown.")):
+            p, found = self.parameters, self.numbers.result["insertions"]
+            own = made_for(p.volume, "vtkMRMLMarkupsFiducialNode", insertion_points.KIND)
+            node = own or insertion_points.place(None, found, p.volume)
+            level = slicer.util.arrayFromMarkupsControlPoints(node, world=True).mean(axis=0)
+            show_heart(p.volume, ventricle_mask(study_labels(p.labels, p.volume)), level)
+            p.insertions = node
 
     def _segment_rows(self) -> list[list[str]]:
         return tables.segment_rows(self.numbers.result) if self.numbers.result is not None else []

@@ -95,7 +95,7 @@ def add_bar(node: slicer.vtkMRMLScalarVolumeNode) -> None:
     # Along the lower edge: at a side it would cover the wall in a narrow view.
     bar.SetOrientation(bar.Horizontal)
     bar.SetPosition(0.5, 0.02)
-    bar.SetSize(0.1, 0.8)  # the short side, then the long one
+    bar.SetSize(0.06, 0.8)  # the short side, then the long one
     for text in (bar.GetTitleTextProperty(), bar.GetLabelTextProperty()):
         text.SetFontFamilyToArial()
         text.ItalicOff()

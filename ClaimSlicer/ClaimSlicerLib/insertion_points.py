@@ -83,12 +83,25 @@ def values(node: vtkMRMLMarkupsFiducialNode) -> dict[str, list[float]]:
     return {"anterior": list(points.anterior), "inferior": list(points.inferior)}
 
 
+def values_and_source(node: vtkMRMLMarkupsFiducialNode) -> dict[str, Any]:
+    """Return the two points as :func:`values` does, with where ours were found until they are dragged."""
+    source = node.GetAttribute(SOURCE_ATTRIBUTE) if is_made(node, KIND) else "given"
+    if source == "given":
+        return values(node)
+    confidence = float(node.GetAttribute(CONFIDENCE_ATTRIBUTE))
+    return {**values(node), "found": {"source": source, "confidence": confidence}}
+
+
 def in_words(node: vtkMRMLMarkupsFiducialNode) -> str:
     """Say where the points come from and how sure they are."""
     source = node.GetAttribute(SOURCE_ATTRIBUTE) if is_made(node, KIND) else "given"
+    return words_of(source, float(node.GetAttribute(CONFIDENCE_ATTRIBUTE) or 1.0))
+
+
+def words_of(source: str, confidence: float) -> str:
+    """Say in the panels' words where points come from and how sure they are."""
     if source == "given":
         return _("RV insertions: as marked by hand.")
-    confidence = float(node.GetAttribute(CONFIDENCE_ATTRIBUTE))
     places = {
         "rv-label": _("from the right ventricle's label"),
         "image": _("found in the image"),

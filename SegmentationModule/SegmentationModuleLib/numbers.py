@@ -10,7 +10,7 @@ import slicer
 from claimslicer.errors import ClaimError
 from claimslicer.studies.provenance import sha256_of_array
 from claimslicer.worker.messages import study_values
-from ClaimSlicerLib.insertion_points import MOVES, values
+from ClaimSlicerLib.insertion_points import MOVES, moved_by_hand, values_and_source
 from ClaimSlicerLib.mrml import study_labels, volume_study
 from ClaimSlicerLib.worker import Latest, geometry_worker, model_worker
 from slicer.util import VTKObservationMixin
@@ -41,7 +41,7 @@ class Question:
         reference = self.reference
         return {
             "study": study_values(volume_study(self.volume, self.labels)),
-            "insertions": None if self.insertions is None else values(self.insertions),
+            "insertions": None if self.insertions is None else values_and_source(self.insertions),
             "rule": self.rule,
             "apex_first": self.apex_first,
             "reference": None if reference is None else study_labels(reference, self.volume),
@@ -113,9 +113,13 @@ class Numbers(VTKObservationMixin):
                 self.addObserver(segmentation, event, self._touch)
         elif node.IsA("vtkMRMLMarkupsNode"):
             for event in MOVES[:-1]:
-                self.addObserver(node, event, self._touch)
+                self.addObserver(node, event, self._moved)
         else:
             self.addObserver(node, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, self._touch)
+
+    def _moved(self, points: slicer.vtkMRMLMarkupsNode, _event: str) -> None:
+        moved_by_hand(points)
+        self._touch()
 
     def _touch(self, *_args) -> None:
         self.stale = self._waiting = True

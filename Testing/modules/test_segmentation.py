@@ -392,3 +392,23 @@ def test_the_panel_is_as_it_was(measured, folder, tmp_path, dialogs):
 
 def test_the_panel_fits(measured):
     assert measured.parent.minimumSizeHint.width() <= 380
+
+
+def test_numbers_say_where_the_insertions_come_from_and_they_can_be_dragged(measured, tmp_path, dialogs):
+    from ClaimSlicerLib.insertion_points import SOURCE_ATTRIBUTE
+
+    assert "from the right ventricle's label, confidence" in measured.ui.insertionsLabel.text
+    before = [cells(measured.ui.segmentsTable, row) for row in range(6)]
+    click(measured.ui.placeButton)
+    settle(measured)
+    points = measured.parameters.insertions
+    assert points.GetNumberOfControlPoints() == 2
+    assert "from the right ventricle's label" in measured.ui.insertionsLabel.text, "a guess is still a guess"
+    assert [cells(measured.ui.segmentsTable, row) for row in range(6)] == before
+    assert not measured.ui.placeButton.visible
+    anterior, inferior = (points.GetNthControlPointPositionWorld(index) for index in range(2))
+    points.SetNthControlPointPositionWorld(0, *(0.7 * np.array(anterior) + 0.3 * np.array(inferior)))
+    settle(measured)
+    assert points.GetAttribute(SOURCE_ATTRIBUTE) == "given"
+    assert "by hand" in measured.ui.insertionsLabel.text
+    assert [cells(measured.ui.segmentsTable, row) for row in range(6)] != before

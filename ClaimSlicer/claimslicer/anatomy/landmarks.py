@@ -19,3 +19,13 @@ class Insertions:
     inferior: tuple[float, float, float]
     source: InsertionSource = "given"
     confidence: float = 1.0
+
+    def in_words(self) -> str:
+        """Say where they come from and, unless a person marked them, how sure they are."""
+        if self.source == "given":
+            return "RV insertions as given."
+        where = "from the RV label" if self.source == "rv-label" else "found in the image"
+        words = f"RV insertions {where}, confidence {self.confidence:.0%}."
+        if self.confidence < LOW_CONFIDENCE:
+            words += " That is low: the segments may be turned."
+        return words

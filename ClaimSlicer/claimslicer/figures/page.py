@@ -20,7 +20,10 @@ def quantification_page(
     """
     measured = measure(labels, frame, reference)
     numbers = quantification_section(
-        measured.quantification, reference=measured.reference, synthetic=study.synthetic
+        measured.quantification,
+        text=frame.insertions.in_words(),
+        reference=measured.reference,
+        synthetic=study.synthetic,
     )
     agreement = [] if measured.comparison is None else [comparison_section(measured.comparison)]
     slices = labels_section(

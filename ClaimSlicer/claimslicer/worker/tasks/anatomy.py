@@ -49,6 +49,11 @@ def surface(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return dataclasses.asdict(wall)
 
 
+def _insertions(points: Mapping[str, Any]) -> Insertions:
+    """Return points that were sent; ``found`` is their source and confidence while nobody has moved them."""
+    return Insertions(tuple(points["anterior"]), tuple(points["inferior"]), **points.get("found", {}))
+
+
 def frame_of(
     study: Study,
     arguments: Mapping[str, Any],
@@ -65,7 +70,7 @@ def frame_of(
         labels_of(study) if labels is None else labels,
         study.geometry,
         image=study.image,
-        insertions=points and Insertions(tuple(points["anterior"]), tuple(points["inferior"])),
+        insertions=points and _insertions(points),
         rule=arguments.get("rule", "fixed"),
         apex_first=study.apex_first if apex_first is None else apex_first,
         mirrored=bool(arguments.get("mirrored")),

@@ -9,6 +9,7 @@ from typing import Any
 from claimslicer.anatomy import LVFrame
 from claimslicer.quantification import MYOCARDIAL_DENSITY_G_PER_ML, Comparison, Quantification, measure
 from claimslicer.studies import Study
+from claimslicer.studies.provenance import to_json
 from claimslicer.worker.context import Context
 from claimslicer.worker.messages import study_from
 from claimslicer.worker.tasks.anatomy import frame_of, labels_of
@@ -27,6 +28,7 @@ def quantify(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
         "rows": numbers.rows(),
         "segments": _segments(numbers),
         "comparison": None if comparison is None else _comparison(comparison),
+        "insertions": to_json(frame.insertions),
     }
 
 

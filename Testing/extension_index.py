@@ -56,7 +56,10 @@ def modules() -> list[str]:
 
 
 def tracked() -> list[Path]:
-    """Return the files of the checkout, relative to it."""
+    """Return the files of the checkout, relative to it; of a copy without Git, all that isn't made here."""
+    if not (REPOSITORY / ".git").exists():
+        found = (path.relative_to(REPOSITORY) for path in REPOSITORY.rglob("*") if path.is_file())
+        return sorted(path for path in found if not _is_made_here(path))
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, check=True, encoding="utf-8"
     ).stdout
@@ -209,6 +212,12 @@ def main() -> int:
     if not wrong:
         print("To be seen to by hand:", *(f"- {condition}" for condition in BY_HAND), sep="\n")
     return int(bool(wrong))
+
+
+def _is_made_here(path: Path) -> bool:
+    folders = path.parts[:-1]
+    hidden = any(part.startswith(".") or part.endswith((".egg-info", "__pycache__")) for part in folders)
+    return hidden or folders[:1] in (("build",), ("dist",), ("claim-demo",))
 
 
 def _text(path: Path | str) -> str:

@@ -16,6 +16,9 @@ import sys
 import zipfile
 from pathlib import Path
 
+from extension_index import tracked
+
+LIBRARY = Path("ClaimSlicer", "claimslicer")
 REPOSITORY = Path(__file__).resolve().parents[1]
 VERSIONS = {
     "pyproject.toml": r'^version = "(.+)"$',
@@ -34,15 +37,9 @@ def versions() -> dict[str, str]:
 
 def missing_in(wheel: Path) -> list[str]:
     """Return the library's files of the checkout that a wheel lacks."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "claimslicer"],
-        cwd=REPOSITORY / "ClaimSlicer",
-        capture_output=True,
-        check=True,
-        encoding="utf-8",
-    ).stdout
+    library = (path.relative_to("ClaimSlicer") for path in tracked() if path.is_relative_to(LIBRARY))
     with zipfile.ZipFile(wheel) as archive:
-        return sorted({name for name in listed.split("\0") if name} - set(archive.namelist()))
+        return sorted({path.as_posix() for path in library} - set(archive.namelist()))
 
 
 def build(out: Path) -> tuple[Path, Path]:

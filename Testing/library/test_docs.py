@@ -106,6 +106,13 @@ def test_the_program_knows_every_command_and_option_that_is_written(page):
     assert not wrong
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_that_are_named_are_there(page):
+    roots = [REPOSITORY, *(REPOSITORY / "ClaimSlicer" / name for name in ("", "claimslicer"))]
+    named = re.findall(r"`([\w/]+/\w+\.(?:py|yaml|md))`", prose(page))
+    assert not [name for name in named if not any((root / name).is_file() for root in roots)]
+
+
 def test_every_command_has_a_row_in_the_readme_and_a_page():
     readme = text_of(REPOSITORY / "README.md")
     rows = re.findall(r"^\| `claim-slicer ((?:[^`\\]|\\.)+)`", readme, re.M)

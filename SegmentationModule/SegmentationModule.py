@@ -41,13 +41,12 @@ from ClaimSlicerLib.job import JobDisplay
 from ClaimSlicerLib.labelled import LabelledEnum
 from ClaimSlicerLib.made import made_for
 from ClaimSlicerLib.mrml import study_labels, volume_study
-from ClaimSlicerLib.overlays import outline
+from ClaimSlicerLib.overlays import bring_back, outline, show_none_but, whiten
 from ClaimSlicerLib.panel import Panel
 from ClaimSlicerLib.rule import Rule, SliceOrder
 from ClaimSlicerLib.worker import geometry_worker, model_worker
 from ClaimSlicerLib.wrapped import wrapped
-from SegmentationModuleLib import tables
-from SegmentationModuleLib.editing import open_in_segment_editor
+from SegmentationModuleLib import editing, tables
 from SegmentationModuleLib.numbers import Numbers, Question
 from SegmentationModuleLib.queue_box import QueueBox
 from SegmentationModuleLib.result import add_labels, add_uncertainty, show_uncertainty, uncertainty_of
@@ -91,6 +90,7 @@ class SegmentationModuleParameterNode:
     model: str = ""
     device: str = "auto"
     showUncertainty: bool = False  # noqa: N815
+    showReference: bool = False  # noqa: N815
     uncertaintyOpacity: typing.Annotated[float, WithinRange(0.0, 1.0)] = 0.6  # noqa: N815
     face: Shown = Shown.VOLUME
     thresholds: bool = False
@@ -165,6 +165,7 @@ class SegmentationModuleWidget(Panel):
         self.queue = QueueBox(self)
         self.review = ReviewBox(ui, self.queue.decided)
         self._uncertainty = (None, 0.0)
+        self.shortcuts = self._make_shortcuts()
         ui.advancedBox.contentsCollapsed.connect(self._ask_devices)
         for button, action in (
             (ui.applyButton, self._segment),
@@ -178,7 +179,34 @@ class SegmentationModuleWidget(Panel):
 
     def _bind(self) -> None:
         Panel._bind(self)
+        editing.finish(self.parameters.labels)
         self.queue.resume()
+        for shortcut in self.shortcuts:
+            shortcut.enabled = True
+
+    def _unbind(self) -> None:
+        Panel._unbind(self)
+        for shortcut in self.shortcuts:
+            shortcut.enabled = False
+        bring_back()
+
+    def _make_shortcuts(self) -> list[qt.QShortcut]:
+        """Make the keys for going through a queue; they work while the panel is open."""
+        if slicer.util.mainWindow() is None:
+            return []
+        shortcuts = []
+        for key, button in (
+            ("A", self.ui.acceptedButton),
+            ("X", self.ui.rejectedButton),
+            ("N", self.ui.nextButton),
+            ("P", self.ui.previousButton),
+        ):
+            shortcut = qt.QShortcut(qt.QKeySequence(key), slicer.util.mainWindow())
+            # A button that is off isn't clicked.
+            shortcut.activated.connect(lambda button=button: button.click())
+            button.toolTip = _("{tip} (key {key})").format(tip=button.toolTip, key=key)
+            shortcuts.append(shortcut)
+        return shortcuts
 
     def stop(self) -> None:
         """End every job."""
@@ -207,6 +235,12 @@ class SegmentationModuleWidget(Panel):
             return
         outline(parameters.labels)
         outline(parameters.reference)
+        if parameters.labels is not None:
+            both = parameters.showReference and parameters.reference is not parameters.labels
+            show_none_but(parameters.labels, parameters.reference if both else None)
+            whiten(parameters.labels, False)
+            whiten(parameters.reference, both)
+        ui.referenceCheck.enabled = parameters.reference is not None
         self.models.show(parameters.model or DEFAULT_MODEL)
         self.devices.show(parameters.device)
         uncertainty = uncertainty_of(parameters.labels)
@@ -247,7 +281,7 @@ class SegmentationModuleWidget(Panel):
 
     def _edit(self, *_args) -> None:
         with slicer.util.tryWithErrorDisplay(_("The labels can't be corrected.")):
-            open_in_segment_editor(self.parameters.labels, self.parameters.volume)
+            editing.open_in_segment_editor(self.parameters.labels, self.parameters.volume)
 
     def _show_numbers(self) -> None:
         if self.parameters is None:
@@ -259,6 +293,8 @@ class SegmentationModuleWidget(Panel):
         ui.numbersLabel.text = numbers.problem or (
             _("The numbers are being updated…") if numbers.stale else ""
         )
+        left = editing.warning(self.parameters.labels, numbers.labels)
+        ui.numbersLabel.text = " ".join(filter(None, (ui.numbersLabel.text, left)))
         ui.numbersLabel.visible = bool(ui.numbersLabel.text)
         measured = result is not None
         totals = tables.totals_rows(result, numbers.thresholds) if measured else []

@@ -153,6 +153,10 @@ def border_zone_mm(scar: vtkMRMLSegmentationNode | vtkMRMLLabelMapVolumeNode) ->
 class SynthesisModuleWidget(Panel):
     """The panel."""
 
+    def __init__(self, parent=None) -> None:
+        Panel.__init__(self, parent)
+        self._was_comparing = False
+
     def make_logic(self) -> SynthesisModuleLogic:
         """Return the logic."""
         return SynthesisModuleLogic()
@@ -180,7 +184,7 @@ class SynthesisModuleWidget(Panel):
             (ui.segmentButton, self.on_segment),
         ):
             button.clicked.connect(slot)
-        ui.variantsTable.itemDoubleClicked.connect(self.on_compare)
+        ui.variantsTable.itemClicked.connect(self.on_row)
         ui.samplerSelector.activated.connect(self.on_sampler)
         ui.advancedBox.contentsCollapsed.connect(self.on_advanced)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self._on_removed)
@@ -192,11 +196,18 @@ class SynthesisModuleWidget(Panel):
         with slicer.util.tryWithErrorDisplay(_("The models could not be listed.")):
             self.models.offer(model_options("synthesis"))
         Panel.enter(self)
+        p = self.parameters
+        if self._was_comparing and p is not None and None not in (p.against, p.shown):
+            with slicer.util.tryWithErrorDisplay(_("The comparison can't be shown.")):
+                self._compare(p.against, p.shown)
+        self._was_comparing = False
 
     def exit(self) -> None:
-        """Let go of the parameter node; what is compared stays, but stands still."""
-        self.comparison.stop_flicker()
+        """Let go of the parameter node, and give other modules the user's layout; a comparison comes back."""
+        self._was_comparing = views.comparing() is not None
         Panel.exit(self)
+        self.comparison.end()
+        views.leave()
 
     def cleanup(self) -> None:
         """End everything, and follow the layout no more."""
@@ -256,8 +267,12 @@ class SynthesisModuleWidget(Panel):
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def _on_removed(self, _scene, _event, node) -> None:
-        if is_made(node, KIND) and not slicer.mrmlScene.IsBatchProcessing():
+        if slicer.mrmlScene.IsBatchProcessing():
+            return
+        if is_made(node, KIND):
             self.variants.refresh(self.job.running)
+        if node.IsA("vtkMRMLScalarVolumeNode"):
+            qt.QTimer.singleShot(0, self.update)  # what was compared may be gone
 
     def _set(self, name: str, value: str) -> None:
         if self.parameters is not None:
@@ -301,8 +316,9 @@ class SynthesisModuleWidget(Panel):
 
     def _compare(self, first: vtkMRMLScalarVolumeNode, second: vtkMRMLScalarVolumeNode) -> None:
         with slicer.util.NodeModify(self.parameters.parameterNode):
+            again = (self.parameters.against, self.parameters.shown) == (first, second)
             self.parameters.against, self.parameters.shown, self.parameters.fade = first, second, 100
-        if not self.comparison.shows(self.parameters):
+        if again or not self.comparison.shows(self.parameters):
             self.comparison.begin(self.parameters)
         self.update()
 
@@ -310,6 +326,20 @@ class SynthesisModuleWidget(Panel):
         """Show the chosen variants side by side, or one beside its original."""
         with slicer.util.tryWithErrorDisplay(_("These can't be compared.")):
             self._compare(*self.variants.pair())
+
+    def on_row(self, *_args) -> None:
+        """Show the variant that was clicked beside its original, or alone where that is gone."""
+        nodes = self.variants.chosen()
+        if len(nodes) != 1 or self.parameters is None:
+            return
+        with slicer.util.tryWithErrorDisplay(_("The variant can't be shown.")):
+            try:
+                first, second = self.variants.pair()
+            except StudyError:
+                views.show_study(nodes[0])
+                return
+            if (self.parameters.against, self.parameters.shown) != (first, second) or not views.comparing():
+                self._compare(first, second)
 
     def on_leave(self, *_args) -> None:
         """Go back to the user's layout."""

@@ -48,6 +48,16 @@ def show_none_but(*kept: slicer.vtkMRMLNode | None) -> None:
             display.SetVisibility2D(False)
 
 
+def whiten(labels: slicer.vtkMRMLNode | None, white: bool) -> None:
+    """Draw a segmentation's outlines in white, to be told from another's, or in its own colours again."""
+    if labels is None or not labels.IsA("vtkMRMLSegmentationNode") or labels.GetDisplayNode() is None:
+        return
+    display, colour = labels.GetDisplayNode(), (1.0, 1.0, 1.0) if white else (-1.0, -1.0, -1.0)
+    for key in labels.GetSegmentation().GetSegmentIDs():
+        if tuple(display.GetSegmentOverrideColor(key)) != colour:
+            display.SetSegmentOverrideColor(key, *colour)
+
+
 def bring_back() -> None:
     """Show again what was taken off."""
     for display in slicer.util.getNodesByClass("vtkMRMLSegmentationDisplayNode"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import qt
 import slicer
 from claimslicer.errors import ClaimError
@@ -51,7 +52,7 @@ class Question:
 class Numbers(VTKObservationMixin):
     """``result`` and ``thresholds`` are the workers' answers, ``problem`` why there is none.
 
-    ``content`` is the hash of the labels looked at last; ``stale`` says that newer numbers are on their way.
+    ``labels`` are those looked at last, ``content`` their hash; ``stale``: newer numbers are on their way.
     ``changed`` is called whenever any of these changes.
     """
 
@@ -71,6 +72,7 @@ class Numbers(VTKObservationMixin):
         self.thresholds: dict | None = None
         self.problem = ""
         self.content = ""
+        self.labels: np.ndarray | None = None
         self.stale = False
 
     @property
@@ -137,6 +139,7 @@ class Numbers(VTKObservationMixin):
             return
         try:
             arguments = question.arguments()
+            self.labels = arguments["study"]["labels"]
             self.content = sha256_of_array(arguments["study"]["labels"])
             self._send(question, arguments)
         except (ClaimError, RuntimeError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import slicer
 import vtk
 from claimslicer.errors import ClaimError
 from claimslicer.figures.palette import DIFFERENCE_COLOURS
@@ -82,7 +83,10 @@ class ComparisonBox:
     def follow(self, parameters) -> None:
         """Bring the views up to date with the parameter node, and the widgets with the views."""
         comparing = views.comparing() is not None
-        if parameters is None or not comparing or None in (parameters.against, parameters.shown):
+        gone = parameters is not None and None in (parameters.against, parameters.shown)
+        if comparing and gone and not slicer.mrmlScene.IsBatchProcessing():
+            views.leave()  # one of the two has left the scene
+        if parameters is None or not comparing or gone:
             self.end()
         else:
             if not self.shows(parameters):

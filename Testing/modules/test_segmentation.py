@@ -412,3 +412,52 @@ def test_numbers_say_where_the_insertions_come_from_and_they_can_be_dragged(meas
     assert points.GetAttribute(SOURCE_ATTRIBUTE) == "given"
     assert "by hand" in measured.ui.insertionsLabel.text
     assert [cells(measured.ui.segmentsTable, row) for row in range(6)] != before
+
+
+def test_what_is_judged_stands_alone_and_a_second_reading_comes_on_a_button(measured, phantom, open_panel):
+    from ClaimSlicerLib.mrml import add_segmentation, study_labels
+    from ClaimSlicerLib.segments import LABEL_STYLES
+
+    volume, labels = phantom
+    second = add_segmentation(study_labels(labels, volume), volume, "second", LABEL_STYLES)
+    measured.parameters.reference = second
+    assert not labels.GetDisplayNode().GetVisibility2DFill()
+    assert not second.GetDisplayNode().GetVisibility2D()
+    click(measured.ui.referenceCheck)
+    assert second.GetDisplayNode().GetVisibility2D()
+    key = second.GetSegmentation().GetNthSegmentID(0)
+    assert tuple(second.GetDisplayNode().GetSegmentOverrideColor(key)) == (1.0, 1.0, 1.0)
+    click(measured.ui.referenceCheck)
+    open_panel("ClaimSlicer")
+    assert second.GetDisplayNode().GetVisibility2D(), "in other modules everything is as it was"
+
+
+def test_correcting_begins_with_the_infarct_inside_the_wall(measured, phantom, open_panel):
+    from ClaimSlicerLib.mrml import study_labels, update_segmentation
+    from ClaimSlicerLib.segments import LABEL_STYLES
+
+    volume, labels = phantom
+    click(measured.ui.editButton)
+    node = slicer.mrmlScene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
+    assert labels.GetSegmentation().GetSegment(node.GetSelectedSegmentID()).GetName() == "Infarct"
+    assert node.GetMaskMode() == slicer.vtkMRMLSegmentationNode.EditAllowedInsideVisibleSegments
+    shown = {key: labels.GetDisplayNode().GetSegmentVisibility(key) for key in ("Cavity", "Myocardium")}
+    assert shown == {"Cavity": False, "Myocardium": True}
+    values = study_labels(labels, volume)
+    wrong = np.where(values == Label.CAVITY, Label.INFARCT, values).astype(np.uint8)
+    update_segmentation(labels, wrong, volume, LABEL_STYLES)
+    panel = open_panel("SegmentationModule")
+    assert labels.GetDisplayNode().GetSegmentVisibility("Cavity")
+    wait_for(lambda: "infarct lie outside the wall" in panel.ui.numbersLabel.text)
+
+
+def test_keys_accept_reject_and_go_on(measured, phantom):
+    from SegmentationModuleLib.review import read_review
+
+    window = slicer.util.mainWindow()
+    window.activateWindow()
+    for key, state in ((QtCore.Qt.Key.Key_A, "accepted"), (QtCore.Qt.Key.Key_X, "rejected")):
+        index = 0 if state == "accepted" else 1
+        measured.shortcuts[index].activated.emit()
+        assert read_review(phantom[1]).state == state, key
+    assert "key A" in measured.ui.acceptedButton.toolTip

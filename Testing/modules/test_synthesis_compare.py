@@ -174,3 +174,31 @@ def test_going_on_to_segmentation(panel):
     assert views.comparing() is None
     assert slicer.util.selectedModule() == "SegmentationModule"
     assert slicer.util.getModuleLogic("SegmentationModule").getParameterNode().volume is node
+
+
+def test_a_click_shows_a_variant_and_one_that_loses_its_original_lets_the_views_go(panel, phantom):
+    from ClaimSlicerLib import views
+
+    first, _second = paint(panel, 2)
+    choose_row(panel, 1)
+    assert panel.parameters.shown is _second
+    choose_row(panel, 0)
+    assert panel.parameters.shown is first
+    slicer.mrmlScene.RemoveNode(phantom[0])
+    slicer.app.processEvents()
+    assert views.comparing() is None
+    choose_row(panel, 1)
+    assert views.comparing() is None
+    red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
+    assert red.GetBackgroundVolumeID() == _second.GetID()
+
+
+def test_another_module_has_the_users_layout_and_the_comparison_comes_back(panel, open_panel):
+    from ClaimSlicerLib import views
+
+    paint(panel)
+    assert views.comparing() is not None
+    open_panel("ClaimSlicer")
+    assert views.comparing() is None
+    open_panel("SynthesisModule")
+    assert views.comparing() is not None

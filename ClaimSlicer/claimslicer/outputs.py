@@ -103,6 +103,34 @@ def written_whole(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def written_with(path: Path, beside: Path) -> Iterator[tuple[Path, Path]]:
+    """Give temporary paths for ``path`` and for ``beside``, which says what is in it, such as a recipe.
+
+    The older ``beside`` goes before ``path`` is replaced and the newer one comes after it, so that whatever
+    stops the program, a new file never stands beside what was said of an old one. Otherwise as
+    :func:`written_whole`.
+    """
+    aside = beside.with_name(f".{os.getpid()}-before-{beside.name}")
+    said = beside.with_name(f".{os.getpid()}-{beside.name}")
+    try:
+        with written_whole(path) as temporary:
+            yield temporary, said
+            if beside.exists():
+                beside.replace(aside)
+        said.replace(beside)
+    except OSError as error:
+        raise output_error(path, error) from error
+    except OutputError:
+        if aside.exists() and not beside.exists():
+            aside.replace(beside)
+        raise
+    finally:
+        for left in (said, aside):
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` to ``path`` as UTF-8, whole or not at all. Raises OutputError."""
     with written_whole(path) as temporary:

@@ -1,9 +1,9 @@
 """Every write of every operation fails once: full disk, read-only, killed; and two at once on one output.
 
-``faults.py [NAME…]``. Where an operation touches the disk is found by an audit hook: each opening for writing,
-renaming, removing and making of folders below the output is a place to fail. For each place and fault the
-operation runs over an older result in a process of its own; afterwards the folder must hold the old result
-or the new one, and the operation, done again, must give the new one.
+``faults.py [NAME…]``. Where an operation touches the disk is found by an audit hook: each opening for
+writing, renaming, removing and making of folders below the output is a place to fail. For each place and
+fault the operation runs over an older result in a process of its own; afterwards the folder must hold the
+old result or the new one, and the operation, done again, must give the new one.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def run(operation: Operation, version: int, folder: Path, at: int | None = None,
     def work() -> None:
         from claimslicer.errors import ClaimError
 
-        sys.stdout = sys.stderr = Path(os.devnull).open("w", encoding="utf-8")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(1, 2)
         Places(folder, at, fault)
         try:
             operation.run(folder, version)
@@ -125,6 +126,7 @@ def try_all(operation: Operation, folder: Path) -> tuple[Counter, list[str], int
     """Return the outcomes of all places and faults, what went wrong, and the number of places."""
     states = {}
     for version in (0, 1):
+        operation.run(folder / f"warm{version}", version)  # what is imported once needn't be in each process
         place = folder / f"state{version}"
         place.mkdir()
         if version == 1:

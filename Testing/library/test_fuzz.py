@@ -57,6 +57,7 @@ def test_yaml_that_is_none(tmp_path, text):
         b"NDims = 3\nDimSize = 4 4 4\nElementType = MET_SHORT\nElementDataFile = ../../secret\n",
         b"NDims = 3\nDimSize = 0 4 4\nElementType = MET_SHORT\nElementDataFile = LOCAL\n",
         b"NDims = 2000000000\nDimSize = 4\n",
+        b"NRRD0004\ntype: float\ndimension: 3\nsizes: 4 4 4\nspace directions: (4,0,(4,0 (4,\n\n",
         b"\xff\xfe",
     ],
 )

@@ -78,6 +78,7 @@ WRITERS = {
     "claimslicer/models/registry.py save_model": NO_IMAGE,
     "claimslicer/models/transfer.py export_model": NO_IMAGE,
     "claimslicer/outputs.py write_text": NO_IMAGE,
+    "claimslicer/outputs.py written_with": NO_IMAGE,
     "claimslicer/review/folder.py _write": "the table has the column synthetic",
     "claimslicer/review/queue.py put": "the queue's state: its studies' volumes are marked themselves",
     "claimslicer/studies/readers/dicom_pixels.py _decompressed": "a copy for reading, removed at once",

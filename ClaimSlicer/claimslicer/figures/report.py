@@ -7,6 +7,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from html import escape
 from importlib import resources
@@ -98,9 +99,10 @@ def write_report(folder: Path, report: Report) -> Path:
     files[PAGE_NAME] = _page(report, images, synthetic).encode("utf-8")
 
     make_folder(folder)
-    for name, content in files.items():
-        with written_whole(folder / name) as temporary:
-            temporary.write_bytes(content)
+    # All are on disk before the first takes the place of an older one; what is entered first comes last.
+    with ExitStack() as stack:
+        for name, content in reversed(files.items()):
+            stack.enter_context(written_whole(folder / name)).write_bytes(content)
     return folder / PAGE_NAME
 
 

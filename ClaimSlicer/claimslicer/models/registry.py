@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from claimslicer import __version__
 from claimslicer.errors import ModelError
 from claimslicer.models.card import FORMAT_VERSION, KINDS, ModelCard, ModelKind
-from claimslicer.outputs import make_folder, write_text, written_whole
+from claimslicer.outputs import make_folder, written_with
 
 if TYPE_CHECKING:
     import torch
@@ -192,9 +192,9 @@ def save_model(
     }
     card = ModelCard.from_fields({**card_fields, **filled})
     weights = make_folder(Path(folder)) / f"{card.kind}.safetensors"
-    with written_whole(weights) as temporary:
+    with written_with(weights, weights.with_suffix(".json")) as (temporary, card_file):
         temporary.write_bytes(content)
-        write_text(weights.with_suffix(".json"), card.to_json())
+        card_file.write_text(card.to_json(), encoding="utf-8", newline="\n")
     return weights
 
 

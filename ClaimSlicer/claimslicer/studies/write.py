@@ -14,7 +14,7 @@ import numpy as np
 from claimslicer import __version__
 from claimslicer.errors import OutputError
 from claimslicer.json_files import read_json
-from claimslicer.outputs import check_output, written_whole
+from claimslicer.outputs import check_output, written_whole, written_with
 from claimslicer.studies.geometry import Geometry
 from claimslicer.studies.provenance import to_json
 from claimslicer.studies.segments import LABEL_SEGMENTS, segmentation_header
@@ -66,9 +66,10 @@ def write_volume(
     with ExitStack() as files:
         if has_recipe or synthetic:
             text = _sidecar(target, {**(recipe or {}), **_terms_of(segments)}, synthetic)
-            sidecar = files.enter_context(written_whole(sidecar_path(target)))
+            file, sidecar = files.enter_context(written_with(target, sidecar_path(target)))
             sidecar.write_text(text, encoding="utf-8", newline="\n")
-        file = files.enter_context(written_whole(target))
+        else:
+            file = files.enter_context(written_whole(target))
         if file.name.lower().endswith((".nii", ".nii.gz")):
             _save_nifti(file, array, geometry, synthetic, encoding)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from claimslicer.errors import StudyError
@@ -11,6 +12,7 @@ MOST_BYTES = 2**20
 """A header ends long before that; one of a segmentation with thousands of segments too."""
 MOST_DIMENSIONS = 5
 MOST_CHANNELS = 1000
+_VECTOR = re.compile(r"none|\([^()]*\)")
 
 
 def check_header(path: Path) -> None:
@@ -60,9 +62,23 @@ def _check_nrrd(start: bytes, path: Path) -> None:
         fields[name.strip().decode("ascii").lower()] = value.strip().decode("utf-8")
     sizes = [int(size) for size in fields["sizes"].split()]
     _check_sizes(sizes, int(fields["dimension"]), path)
+    for key, count in (("space directions", len(sizes)), ("space origin", 1)):
+        if key in fields:
+            _check_vectors(fields[key], count)
     for key in ("data file", "datafile"):
         if key in fields:
             _check_beside(fields[key], path)
+
+
+def _check_vectors(text: str, count: int) -> None:
+    """Raise ValueError unless ``text`` holds as many vectors as there are axes, of few numbers."""
+    vectors = _VECTOR.findall(text)
+    if len(vectors) != count or _VECTOR.sub("", text).strip():
+        raise ValueError("vectors")
+    for vector in vectors:
+        numbers = [] if vector == "none" else [float(number) for number in vector[1:-1].split(",")]
+        if len(numbers) > MOST_DIMENSIONS:
+            raise ValueError("coordinates")
 
 
 def _check_sizes(sizes: list[int], dimensions: int, path: Path) -> None:

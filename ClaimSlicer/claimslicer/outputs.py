@@ -6,7 +6,7 @@ import errno
 import math
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,30 @@ def check_outside(out: Path, data: Path) -> None:
             f"{out} lies in {data}, where studies are read from, and would be taken for one: choose a place "
             "outside."
         )
+
+
+def check_folder(folder: Path) -> Path:
+    """Prove, before any long work, that a folder can be made and written to; nothing is made yet.
+
+    Raises OutputError.
+    """
+    place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            return folder
+    except OSError as error:
+        raise output_error(folder, error) from error
+
+
+def check_no_input(file: Path, inputs: Iterable[str | Path]) -> Path:
+    """Raise OutputError where ``file`` is an input of the work that would write it, or lies in one."""
+    for given in map(Path, inputs):
+        if not (file.exists() and given.exists()):
+            continue
+        inside = given.is_dir() and file.resolve().is_relative_to(given.resolve())
+        if inside or file.samefile(given):
+            raise OutputError(f"{file} belongs to the input and is never written over; choose another name.")
+    return file
 
 
 def check_output(path: Path) -> Path:

@@ -21,12 +21,21 @@ def load_yaml(text: str) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Knows ``_EXPONENT`` too, and no aliases."""
+        """Knows ``_EXPONENT`` too, no aliases, and no setting given twice: the first would be lost."""
 
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):
                 raise yaml.YAMLError("settings can't refer to each other with * and &")
             return super().compose_node(parent, index)
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            names = [key.value for key, _ in node.value]
+            twice = next((key for key, _ in node.value if names.count(key.value) > 1), None)
+            if twice is not None:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"'{twice.value}' is given twice: leave one out", twice.start_mark
+                )
+            return super().construct_mapping(node, deep=deep)
 
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
     try:

@@ -49,7 +49,7 @@ def test_folds_deal_everybody_once_and_the_published_test_cases_never(tmp_path, 
     def patient(folder):
         return patients.Patient(folder.name, folder, names[folder.name], folder.name, folder.name)
 
-    monkeypatch.setattr(patients, "list_cases", lambda root: [root / name for name in names])
+    monkeypatch.setattr(patients, "list_cases", lambda root, events: [root / name for name in names])
     monkeypatch.setattr(
         patients, "_patients", lambda some, events: sorted(map(patient, some), key=lambda p: p.name)
     )

@@ -84,6 +84,12 @@ def test_images_are_made_again(cli, results, case, tmp_path):
     assert outcome.code == 0 and "(difference)" in outcome.out, outcome
 
 
+def test_an_image_is_made_again_from_its_recipe_alone(cli, results):
+    """The recipe names the mask and the intensity map with their paths."""
+    outcome = cli("reproduce", results / "image_synthetic.json", "--device", "cpu")
+    assert outcome.code == 0 and "(image)" in outcome.out, outcome
+
+
 def test_a_result_that_was_changed_is_told(cli, results, case, tmp_path):
     """One voxel more is found, and the exit code says so."""
     stored = read_study(results / "image_synthetic.nii.gz")
@@ -110,16 +116,17 @@ def test_other_inputs_are_named_before_any_work(cli, results, case, tmp_path, mo
     write_volume(other / "Contours" / "Case_P001.nii.gz", labels, study.geometry)
     outcome = cli("reproduce", results / "image_synthetic.json", *painted(results), "--study", other)
     assert outcome.code == 2 and "the image, the labels" in outcome.err, outcome
-    without_border = painted(results)[:2]
-    outcome = cli("reproduce", results / "image_synthetic.json", *without_border)
-    assert outcome.code == 2 and "the intensity map" in outcome.err
-    outcome = cli("reproduce", results / "image_synthetic.json")
-    assert outcome.code == 2 and "--scar" in outcome.err
     recipe = json.loads((results / "image_synthetic.json").read_text(encoding="utf-8"))
-    recipe["weights"]["sha256"] = "0" * 64
+    recipe["inputs"] = {"scar": str(tmp_path / "gone.nii.gz")}
     file = tmp_path / "image_synthetic.json"
     file.write_text(json.dumps(recipe), encoding="utf-8")
     out = ["--out", tmp_path / "again.nii.gz"]
+    outcome = cli("reproduce", file, *painted(results)[:2], *out)
+    assert outcome.code == 2 and "the intensity map (--intensity)" in outcome.err
+    outcome = cli("reproduce", file, *out)
+    assert outcome.code == 2 and "--scar" in outcome.err
+    recipe["weights"]["sha256"] = "0" * 64
+    file.write_text(json.dumps(recipe), encoding="utf-8")
     outcome = cli("reproduce", file, *painted(results), *out)
     assert outcome.code == 2 and "--model" in outcome.err
     outcome = cli("reproduce", file, *painted(results), *out, "--model", "emidec")

@@ -12,6 +12,7 @@ from claimslicer.training.data.splits import EMIDEC_VALIDATION, split_by_patient
 from claimslicer.training.runs.needs import Needs, measure_needs, size_text, span_text
 from claimslicer.worker.context import Context
 from claimslicer.worker.tasks import find_task
+from claimslicer.yaml_settings import load_yaml
 from cli_runner import run_here
 from training_cohort import write_cohort
 
@@ -113,7 +114,8 @@ def test_the_command_line_prepares_and_carries_out_a_run(cohort, tmp_path, monke
     assert cli("prepare", "synthesis", cohort, "--preset", "trial", "--out", tmp_path / "mine").code == 0
     assert cli("prepare", "synthesis", cohort, "--out", tmp_path / "mine").code == 2
     config = tmp_path / "mine" / "config.yaml"
-    config.write_text(config.read_text(encoding="utf-8") + f"{TINY}steps: 3\n", encoding="utf-8")
+    settings = load_yaml(config.read_text(encoding="utf-8")) | load_yaml(f"{TINY}steps: 3\n")
+    config.write_text(json.dumps(settings), encoding="utf-8")
     (tmp_path / "mine" / "stop").touch()
     paused = cli("run", tmp_path / "mine")
     assert paused.code == 130
@@ -138,6 +140,7 @@ def test_other_collections_are_split_by_patient_always_alike():
 def test_hidden_folders_are_no_cases(tmp_path):
     for name in (".git", "__MACOSX", "a", "b"):
         (tmp_path / name).mkdir()
+        (tmp_path / name / "scan.nii").touch()
     assert sorted(folder.name for folder in case_folders(tmp_path)) == ["a", "b"]
 
 

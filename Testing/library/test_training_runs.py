@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from claimslicer.errors import Cancelled, ClaimError, ModelError, OutputError, SpecificationError, StudyError
 from claimslicer.models.registry import list_models, resolve
 from claimslicer.training.engine import loop
@@ -19,6 +20,7 @@ from claimslicer.training.runs import lock
 from claimslicer.training.runs.execute import execute, explain
 from claimslicer.training.runs.kinds import PRESETS, TRAINABLE, preset_description, preset_text
 from claimslicer.training.runs.run import Run, find_runs, prepare_run
+from claimslicer.yaml_settings import load_yaml
 from training_cohort import write_cohort
 
 TINY = "batch_size: 2\nwarmup_steps: 2\ncheckpoint_every: 3\nvalidate_every: 20\nthreads: 1\n"
@@ -40,8 +42,9 @@ def prepare(cohort, tmp_path):
 
     def prepare_(name: str, steps: int, kind: str = "synthesis", more: str = "") -> Run:
         run = prepare_run(tmp_path / "runs", kind, "trial", cohort, name=name, device="cpu")
-        with run.config_file.open("a", encoding="utf-8") as stream:
-            stream.write(f"{TINY}steps: {steps}\n{more}")  # in YAML the last one counts
+        settings = load_yaml(run.config_file.read_text(encoding="utf-8"))
+        settings |= load_yaml(f"{TINY}steps: {steps}\n") | (load_yaml(more) or {})
+        run.config_file.write_text(yaml.safe_dump(settings), encoding="utf-8")
         return run
 
     return prepare_

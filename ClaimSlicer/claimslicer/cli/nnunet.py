@@ -84,11 +84,14 @@ def import_one(
     terms: Annotated[
         str, typer.Option("--terms", help="Licence of the weights, for the card.", show_default=False)
     ] = "",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write over a model that is there already.")
+    ] = False,
 ) -> None:
     """Take in a trained nnU-Net as safetensors with a card; 'segment --model NAME' runs it."""
     from claimslicer.segmentation.nnunet.transfer import import_nnunet
 
-    model = import_nnunet(folder, name, out=out, checkpoint=checkpoint, terms=terms)
+    model = import_nnunet(folder, name, out=out, checkpoint=checkpoint, terms=terms, overwrite=overwrite)
     typer.echo(f"Imported {name} to {model.weights}. Terms: {terms or 'not stated (--terms gives them)'}")
     trained = model.card.training
     epochs = ", ".join(f"{fold} {count}" for fold, count in trained["epochs"].items())

@@ -26,7 +26,7 @@ from claimslicer.cli.arguments import (
     say_notes,
 )
 from claimslicer.cli.reporting import EventsOption, reporting
-from claimslicer.outputs import make_folder
+from claimslicer.outputs import check_folder
 
 
 def quantify(
@@ -55,7 +55,7 @@ def quantify(
         from claimslicer.figures.report import write_report
         from claimslicer.studies import read_labels
 
-        make_folder(out)
+        check_folder(out)
         scan, label_map = labelled_study(study, labels, choice_of(series, kind, acquisition))
         say_notes(report, scan)
         if reformat is not None:

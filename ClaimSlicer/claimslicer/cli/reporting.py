@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Protocol
 import typer
 
 from claimslicer import __version__
-from claimslicer.errors import Cancelled, ClaimError
+from claimslicer.errors import Cancelled, ClaimError, OutputError
 from claimslicer.events import SILENT, EventFanOut, Events, JsonEvents
 from claimslicer.outputs import output_error
 
@@ -183,12 +184,28 @@ def reporting(
         log.emit("finished", command=command)
 
 
+def _check_events_file(path: Path) -> None:
+    """Raise OutputError where ``path`` is a file that isn't of events: an input, say, would be emptied."""
+    try:
+        with path.open("rb") as stream:
+            first = stream.readline(10_000)
+    except OSError:
+        return  # not there, or it can't be opened for writing either
+    try:
+        ours = not first or "event" in json.loads(first)
+    except (ValueError, TypeError):
+        ours = False
+    if not ours:
+        raise OutputError(f"{path} exists and holds no events: choose another name for --events.")
+
+
 def _json_events(events_file: str | None, stack: ExitStack) -> Events:
     if events_file is None:
         return SILENT
     if events_file == "-":
         return JsonEvents(sys.stdout)
     path = Path(events_file)
+    _check_events_file(path)
     try:
         return JsonEvents(stack.enter_context(path.open("w", encoding="utf-8", newline="\n")))
     except OSError as error:

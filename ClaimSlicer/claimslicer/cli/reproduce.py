@@ -56,6 +56,10 @@ def reproduce(
         files = _stored_files(recipe, record)
         if not files and out is None:
             raise SpecificationError("The recipe's result isn't beside it: give --out to make it there.")
+        labels, scar, intensity = (
+            given or _named(record, name)
+            for name, given in (("labels", labels), ("scar", scar), ("intensity", intensity))
+        )
         scan = _study(record, study, labels)
         read = [path for path in (recipe, study, labels, scar, intensity) if path is not None]
         synthetic = bool(record.get("synthetic"))
@@ -103,6 +107,12 @@ def _study(record: Mapping[str, Any], given: Path | None, labels: Path | None) -
             f"The study {record['source']['name']} isn't at {lay_at} any more: give it with --study."
         )
     return read_study(Path(lay_at), labels)
+
+
+def _named(record: Mapping[str, Any], name: str) -> Path | None:
+    """Return an input where the recipe says that it lay, if it does and it is there still."""
+    path = (record.get("inputs") or {}).get(name)
+    return Path(path) if path and Path(path).exists() else None
 
 
 def _without_file(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -141,7 +141,9 @@ def synthesize(
             device=device,
             events=report.events,
         )
-        marks: dict[str, Any] = {"recipe": result.recipe, "inputs": inputs}
+        given = {"scar": scar, "intensity": intensity, "labels": labels}
+        found = {name: str(path.absolute()) for name, path in given.items() if path is not None}
+        marks: dict[str, Any] = {"recipe": {**result.recipe, "inputs": found}, "inputs": inputs}
         with all_or_none(files):
             written = [write_volume(out, result.image, scan.geometry, encoding=scan.encoding, **marks)]
             if difference is not None:

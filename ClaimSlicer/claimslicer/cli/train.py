@@ -12,7 +12,7 @@ import typer
 
 from claimslicer.cli.arguments import DeviceOption, ModelOption, SeedOption
 from claimslicer.cli.reporting import EventsOption, Report, reporting
-from claimslicer.errors import ClaimError
+from claimslicer.errors import ClaimError, OutputError
 
 app = typer.Typer(help="Train the generator, the segmenter, or both together.", no_args_is_help=True)
 ConfigArgument = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="All settings of the run.")]
@@ -175,14 +175,17 @@ def cache(
 ) -> None:
     """Read a cohort once and keep it in one file, as training wants it."""
     with reporting("train cache", events) as report:
-        from claimslicer.outputs import check_output
+        from claimslicer.outputs import check_no_input, check_output
         from claimslicer.training.data.augment import synthetic_children
         from claimslicer.training.data.cache import Cohort, read_case_folders, write_cache
 
-        check_output(out)
+        if out.suffix != ".npz":
+            raise OutputError(f"Can't write the cache {out}: end its name in .npz.")
+        check_no_input(check_output(out), [cases, *([phases] if phases else [])])
         cohort = Cohort(tuple(read_case_folders(cases, report.events, phases=phases)))
         children = synthetic_children(cohort, synthetic, seed=seed, model=model, events=report.events)
         write_cache(out, [*cohort.studies, *children])
+        report.say(Cohort((*cohort.studies, *children)).summary())
         report.wrote(out)
 
 
@@ -201,6 +204,8 @@ def captions(
         from claimslicer.synthesis.text import embed_captions, load_text_encoder, write_captions
         from claimslicer.training.data.captions import cohort_captions
 
+        if out.suffix != ".safetensors":
+            raise OutputError(f"Can't write the embeddings {out}: end its name in .safetensors.")
         check_output(out)
         encoder = load_text_encoder(text_encoder)
         report.wrote(write_captions(out, embed_captions(cohort_captions(cases, report.events), encoder)))
@@ -210,11 +215,13 @@ def captions(
 def ensemble(
     models: Annotated[list[str], typer.Argument(metavar="MODEL…", help="Segmenters: name, folder or file.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the new model.", show_default=False)],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write over a model that is there already.")
+    ] = False,
     events: EventsOption = None,
 ) -> None:
     """Put several trained segmenters into one model, which averages what they say."""
     with reporting("train ensemble", events) as report:
-        from claimslicer.outputs import make_folder
         from claimslicer.training.outcome.ensemble import combine_segmenters
 
-        report.wrote(combine_segmenters(models, make_folder(out), out.resolve().name))
+        report.wrote(combine_segmenters(models, out, out.resolve().name, overwrite=overwrite))

@@ -106,12 +106,28 @@ def check_inputs(recipe: Mapping[str, Any], inputs: Inputs) -> str | Path | None
     model, same_weights = _weights(recipe, inputs.model)
     if not same_weights:
         different.append("the weights")
+    if missing := _missing(recipe, inputs):
+        raise StudyError(
+            f"To make the result of {source['name']} again I need {' and '.join(missing)} that it was made "
+            "from, and the recipe's own path doesn't lead there: give it."
+        )
     if different:
         raise StudyError(
             f"The recipe of {source['name']} was made from other files than these ({', '.join(different)} "
             "differ): give those that it names."
         )
     return model
+
+
+def _missing(recipe: Mapping[str, Any], inputs: Inputs) -> list[str]:
+    """Return which inputs of a painted scar weren't given, with the options that give them."""
+    if recipe["command"] != "synthesize":
+        return []
+    wanted = {"--scar": ("the scar mask", inputs.scar, True)}
+    has_intensity = recipe.get("intensity_sha256") is not None
+    wanted["--intensity"] = ("the intensity map", inputs.intensity, has_intensity)
+    absent = [(what, option) for option, (what, given, needed) in wanted.items() if needed and given is None]
+    return [f"{what} ({option})" for what, option in absent]
 
 
 def make_again(recipe: Mapping[str, Any], inputs: Inputs) -> dict[str, Made]:

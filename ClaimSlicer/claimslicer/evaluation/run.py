@@ -33,7 +33,7 @@ from claimslicer.labels import (
     myocardium_mask,
     scar_of_labels,
 )
-from claimslicer.outputs import make_folder, write_text
+from claimslicer.outputs import check_outside, make_folder, write_text
 from claimslicer.smile import ScarMask, generate_scar, random_spec
 from claimslicer.studies import Study, read_study
 from claimslicer.studies.provenance import sha256_of_array
@@ -95,6 +95,8 @@ def evaluate(config: EvaluationConfig, events: Events = SILENT) -> list[ScarReco
     from claimslicer.segmentation.model import judged_by, load_segmenter
     from claimslicer.synthesis.model import load_generator
 
+    for place in [config.data] if isinstance(config.data, Path) else config.data:
+        check_outside(config.out, place)
     cases = [_case_of(folder) for folder in config.case_folders()]
     jobs = _jobs(config, cases)
     weights = {

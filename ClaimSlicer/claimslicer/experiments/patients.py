@@ -68,7 +68,7 @@ def find_subjects(config: ExperimentConfig, events: Events = SILENT) -> Subjects
     Raises StudyError where a folder, a study or its labels can't be used; SpecificationError where a test
     study is among the data, two patients have one name, or a part would have nobody with infarct.
     """
-    folders = [folder for root in config.data for folder in list_cases(root)]
+    folders = [folder for root in config.data for folder in list_cases(root, events)]
     if config.folds:
         folders = [folder for folder in folders if folder.name not in EMIDEC_TEST]
     patients = _patients(folders, events)
@@ -82,7 +82,9 @@ def find_subjects(config: ExperimentConfig, events: Events = SILENT) -> Subjects
                 raise SpecificationError(
                     f"Nobody with infarct is left to {part}: give more studies or fewer 'folds'."
                 )
-    tests = {name: tuple(_patients(list_cases(folder), events)) for name, folder in config.tests.items()}
+    tests = {
+        name: tuple(_patients(list_cases(folder, events), events)) for name, folder in config.tests.items()
+    }
     known = {patient.image_digest: patient.name for patient in patients}
     for name, some in tests.items():
         for patient in some:

@@ -14,6 +14,7 @@ from claimslicer.experiments.patients import HELD_BACK, Fold, Patient, Subjects,
 from claimslicer.experiments.scores import THRESHOLDS, ScoreBook, TestHeart
 from claimslicer.experiments.train import FoldTraining
 from claimslicer.models.registry import resolve
+from claimslicer.outputs import check_outside
 from claimslicer.training.runs import lock
 
 LOCK_FILE = "lock"
@@ -34,6 +35,8 @@ def run_experiment(
     subjects = find_subjects(config, events)
     _check_generator(config, subjects)
     settings = {**config.to_dict(), "data": sorted(subjects.digests().items())}
+    for folder in (*config.data, *config.tests.values()):
+        check_outside(config.out, folder)
     claim_folder(config.out, settings)
     with lock.held(config.out / LOCK_FILE):
         if config.threads:

@@ -18,6 +18,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from claimslicer import __version__
+from claimslicer.errors import OutputError
 from claimslicer.figures.style import TERMS, to_png
 from claimslicer.outputs import make_folder, written_whole
 
@@ -98,12 +99,33 @@ def write_report(folder: Path, report: Report) -> Path:
     files["report.json"] = _json(report, synthetic).encode("utf-8")
     files[PAGE_NAME] = _page(report, images, synthetic).encode("utf-8")
 
+    check_own_report(folder, report)
     make_folder(folder)
     # All are on disk before the first takes the place of an older one; what is entered first comes last.
     with ExitStack() as stack:
         for name, content in reversed(files.items()):
             stack.enter_context(written_whole(folder / name)).write_bytes(content)
     return folder / PAGE_NAME
+
+
+def check_own_report(folder: Path, report: Report) -> None:
+    """Raise OutputError where ``folder`` holds a report of something else, which would be lost."""
+    if not (folder / PAGE_NAME).exists():
+        return
+    try:
+        there = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+        same = there["title"] == report.title and _source(there["recipe"]) == _source(report.recipe)
+        what = f"the report of {there['subject']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        same, what = False, f"a {PAGE_NAME} that isn't ours"
+    if not same:
+        raise OutputError(f"{folder} holds {what}: choose another folder, or remove that one.")
+
+
+def _source(recipe: Mapping[str, Any]) -> Any:
+    """Return the path, or without one the name, of the study that a report is about; None for others."""
+    source = recipe.get("source")
+    return (source.get("path") or source.get("name")) if isinstance(source, Mapping) else None
 
 
 def write_table(folder: Path, table: Table) -> Path:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from claimslicer import __version__
-from claimslicer.errors import ModelError
+from claimslicer.errors import ModelError, OutputError
 from claimslicer.models.card import FORMAT_VERSION, KINDS, ModelCard, ModelKind
 from claimslicer.outputs import make_folder, written_with
 
@@ -170,6 +170,12 @@ def verify(name: str) -> list[Model]:
     for model in own:
         model.verify()
     return own
+
+
+def check_new_model(folder: Path, kind: ModelKind, *, overwrite: bool = False) -> None:
+    """Raise OutputError where ``folder`` holds a model of this kind, unless it may be written over."""
+    if not overwrite and any((folder / f"{kind}{ending}").exists() for ending in (".safetensors", ".json")):
+        raise OutputError(f"{folder} holds a {kind} model already: choose another folder, or --overwrite it.")
 
 
 def save_model(

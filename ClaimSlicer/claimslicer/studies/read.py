@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from claimslicer.errors import StudyError
+from claimslicer.events import SILENT, Events
 from claimslicer.labels import ScarLabel, scar_of_labels
 from claimslicer.studies.conventions import to_internal
 from claimslicer.studies.geometry import Geometry
@@ -16,6 +17,7 @@ from claimslicer.studies.place import GRID_TOLERANCE_MM, outside_mm, reordered, 
 from claimslicer.studies.readers import acdc, emidec, layout, myops
 from claimslicer.studies.readers.dicom_stacks import NO_CHOICE, Choice
 from claimslicer.studies.readers.file import read_volume
+from claimslicer.studies.readers.nifti import same_affine
 from claimslicer.studies.readers.segmentation import IS_INTERNAL
 from claimslicer.studies.readers.sizes import field_note
 from claimslicer.studies.readers.volume import Volume
@@ -76,10 +78,11 @@ def find_case(path: Path) -> layout.CaseFiles | None:
     return layout.find(path)
 
 
-def list_cases(root: Path) -> list[Path]:
+def list_cases(root: Path, events: Events = SILENT) -> list[Path]:
     """Return the case folders in ``root`` by name, hidden ones aside.
 
-    Raises StudyError where there are none, and where ``root`` is itself a case.
+    Folders in which nothing looks like a volume, such as notes, are passed over, and an event says so. Raises
+    StudyError where there are none, and where ``root`` is itself a case.
     """
     try:
         found = sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] not in "._")
@@ -87,11 +90,36 @@ def list_cases(root: Path) -> list[Path]:
         raise StudyError(f"'{root}' can't be read as a folder: choose the one with the cases.") from error
     if _is_one_case(root, found):
         raise StudyError(f"'{root}' is one case: give the folder around it.")
+    strays = [path for path in found if not _may_hold_a_study(path)]
+    found = [path for path in found if path not in strays]
+    if strays and found:
+        names = ", ".join(path.name for path in strays)
+        events.emit("passed over", message=f"{names} in {root}: nothing in it looks like a study")
     if not found:
         raise StudyError(
             f"'{root}' holds no case folders: give the folder that contains Case_P001 and so on."
         )
     return found
+
+
+_PLAIN = (".txt", ".csv", ".json", ".md", ".pdf", ".html", ".png", ".jpg", ".docx", ".xlsx", ".yaml")
+
+
+def _may_hold_a_study(folder: Path) -> bool:
+    """Say whether some file under ``folder`` may be a volume, by its name or DICOM's first bytes."""
+    for path in folder.rglob("*"):
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        if split_suffix(path)[1] or path.suffix.lower() in (".dcm", ".ima", ".zip"):
+            return True
+        if path.suffix.lower() not in _PLAIN:
+            try:
+                with path.open("rb") as stream:
+                    if stream.read(132)[128:] == b"DICM":
+                        return True
+            except OSError:
+                return True  # reading it says why
+    return False
 
 
 def is_case(path: Path) -> bool:
@@ -170,6 +198,8 @@ def _on_grid_of(study: Study, path: Path, volume: Volume, what: str) -> tuple[np
     turned = reordered(volume.image, theirs, mine)
     if turned is not None:
         return turned, "their axes were put in the image's order"
+    if theirs.shape == mine.shape and study.source is not None and same_affine(path, study.source):
+        return volume.image, ""
     if theirs.shape == mine.shape:
         raise StudyError(
             f"The {what} {path} lies up to {_distance(theirs, mine):.0f} mm away from the image; "

@@ -14,7 +14,7 @@ import numpy as np
 from claimslicer import __version__
 from claimslicer.errors import OutputError
 from claimslicer.json_files import read_json
-from claimslicer.outputs import check_output, written_whole, written_with
+from claimslicer.outputs import check_no_input, check_output, written_whole, written_with
 from claimslicer.studies.geometry import Geometry
 from claimslicer.studies.provenance import to_json
 from claimslicer.studies.segments import LABEL_SEGMENTS, segmentation_header
@@ -93,9 +93,9 @@ def check_volume_path(
         endings = ", ".join(WRITABLE)
         raise OutputError(f"I can't write a volume called {target.name}; end its name in {endings}.")
     check_output(target)
-    _protect(target, inputs)
+    check_no_input(target, inputs)
     if recipe or synthetic:
-        _protect(sidecar_path(target), inputs)
+        check_no_input(sidecar_path(target), inputs)
         _protect_foreign(sidecar_path(target))
     return target
 
@@ -118,18 +118,6 @@ def _sidecar(target: Path, recipe: Mapping[str, Any], synthetic: bool) -> str:
         record["notice"] = HEADER_TEXT
     more = {key: value for key, value in to_json(recipe).items() if key not in record}
     return json.dumps({**record, **more}, indent=2, ensure_ascii=False) + "\n"
-
-
-def _protect(file: Path, inputs: Sequence[str | Path]) -> None:
-    """Raise OutputError where ``file`` exists and is an input, or lies in a folder that is one."""
-    if not file.exists():
-        return
-    for given in map(Path, inputs):
-        if not given.exists():
-            continue
-        inside = given.is_dir() and file.resolve().is_relative_to(given.resolve())
-        if inside or file.samefile(given):
-            raise OutputError(f"{file} belongs to the input and is never written over; choose another name.")
 
 
 def _protect_foreign(sidecar: Path) -> None:

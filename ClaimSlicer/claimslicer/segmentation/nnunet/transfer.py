@@ -10,15 +10,21 @@ from typing import Any
 from claimslicer import __version__
 from claimslicer.json_files import read_json
 from claimslicer.models.card import check_name
-from claimslicer.models.registry import Model, save_model, user_folder
+from claimslicer.models.registry import Model, check_new_model, save_model, user_folder
 from claimslicer.models.transfer import import_model
-from claimslicer.outputs import make_folder
+from claimslicer.outputs import check_folder, make_folder
 from claimslicer.segmentation.nnunet.model import FINAL, NnunetModel, read_folder
 from claimslicer.studies.write import MADE_WITH
 
 
 def import_nnunet(
-    folder: Path, name: str, *, out: Path | None = None, checkpoint: str = FINAL, terms: str = ""
+    folder: Path,
+    name: str,
+    *,
+    out: Path | None = None,
+    checkpoint: str = FINAL,
+    terms: str = "",
+    overwrite: bool = False,
 ) -> Model:
     """Write a folder of nnU-Net's results as a model with a card, and return it.
 
@@ -26,6 +32,9 @@ def import_nnunet(
     says under which licence the weights may be used. Raises ModelError, OutputError.
     """
     check_name(name)
+    if out is not None:
+        check_new_model(out, "segmentation", overwrite=overwrite)
+        check_folder(out)
     model = read_folder(folder, checkpoint)
     fields = _card_fields(model, folder, checkpoint, terms)
     if out is not None:

@@ -56,6 +56,22 @@ def read(path: Path) -> Volume:
     )
 
 
+def same_affine(path: Path, image: Path) -> bool:
+    """Say whether two NIfTI files hold the very same affine.
+
+    Programs that copy an image's affine and not its header write labels beside it with EMIDEC's own, which
+    knows no voxel sizes: they lie where the image does, whatever size the affine alone gives their voxels.
+    """
+    import nibabel
+    from nibabel.filebasedimages import ImageFileError
+
+    try:
+        one, other = (nibabel.load(file).affine for file in (path, image))  # type: ignore[attr-defined]
+    except (ImageFileError, OSError, ValueError):
+        return False
+    return bool(np.allclose(one, other, atol=1e-4))
+
+
 def _three_dimensions(path: Path, shape: tuple[int, ...]) -> tuple[int, ...]:
     extra = int(np.prod(shape[3:]))
     if extra != 1:

@@ -63,19 +63,30 @@ class Cohort:
         """Return the studies of one part of the split."""
         return [study for study in self.studies if study.part == part]
 
+    def summary(self) -> str:
+        """Return a sentence on how many studies there are, and in which part of the split."""
+        real = [study for study in self.studies if not study.synthetic]
+        children = len(self.studies) - len(real)
+        parts = ", ".join(
+            f"{count} for {part}" for part, count in sorted(Counter(study.part for study in real).items())
+        )
+        infarcted = sum(study.has_infarct for study in real)
+        text = f"{len(real)} studies ({parts}), {infarcted} of them with infarct"
+        return text + (f", and {children} synthetic children." if children else ".")
+
     def phases(self) -> dict[str, int]:
         """Return how many training studies are acute, chronic, or not said to be either, those there are."""
         return dict(Counter(study.phase or "not said" for study in self.part("training")))
 
 
-def case_folders(root: Path) -> dict[Path, Part]:
+def case_folders(root: Path, events: Events = SILENT) -> dict[Path, Part]:
     """Return the case folders in ``root`` with their parts of the split.
 
     Raises StudyError without any, where ``root`` is itself a case, and where nobody is for training.
     """
     from claimslicer.studies.read import list_cases
 
-    folders = list_cases(Path(root))
+    folders = list_cases(Path(root), events)
     inherited = {folder.name: part for folder in folders if (part := _inherited_part(folder))}
     parts = split_by_patient([folder.name for folder in folders if folder.name not in inherited]) | inherited
     if "training" not in parts.values():
@@ -122,7 +133,7 @@ def read_case_folders(
     from claimslicer.studies import read_study
     from claimslicer.studies.phase import read_phases
 
-    folders = case_folders(root)
+    folders = case_folders(root, events)
     told = {} if phases is None else read_phases(phases, {folder.name for folder in folders})
     for number, (folder, part) in enumerate(folders.items()):
         events.progress("reading", number / len(folders), folder.name)

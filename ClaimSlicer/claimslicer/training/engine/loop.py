@@ -23,6 +23,8 @@ from torch import nn
 
 from claimslicer.errors import Cancelled, ModelError, OutputError
 from claimslicer.events import SILENT, EventFanOut, Events
+from claimslicer.models.registry import models_in
+from claimslicer.outputs import make_folder
 from claimslicer.training.engine.checkpoints import load_checkpoint, save_checkpoint
 from claimslicer.training.engine.processes import Alone, launch
 from claimslicer.training.progress.board import BoardEvents
@@ -149,7 +151,7 @@ class _Training:
         self.average = copy.deepcopy(model).eval().requires_grad_(False)
         self.optimizer = _optimizer(trainer)
         self.step = 0
-        config.out.mkdir(parents=True, exist_ok=True)
+        make_folder(config.out)
         self._path = config.out / CHECKPOINT_FILE
         if self._path.exists():
             if not resume:
@@ -157,6 +159,10 @@ class _Training:
                     f"'{config.out}' already holds a run: resume it, or give another output folder."
                 )
             self.step = load_checkpoint(self._path, config, model, self.average, self.optimizer)
+        elif models_in(config.out):
+            raise ModelError(
+                f"'{config.out}' holds a model that this run didn't make: give another output folder."
+            )
         self._loss = processes.set_up(_Loss(trainer))
         if config.tensorboard and processes.rank == 0:
             self.events = events = EventFanOut(events, BoardEvents(config.out / "tensorboard", self.step))

@@ -19,7 +19,7 @@ from claimslicer.events import SILENT, Events
 from claimslicer.json_files import read_json
 from claimslicer.labels import Label, infarct_mask
 from claimslicer.models.card import check_name
-from claimslicer.outputs import folder_for, output_error
+from claimslicer.outputs import check_outside, folder_for, output_error
 from claimslicer.studies import make_recipe, write_volume
 from claimslicer.studies.write import MADE_WITH
 from claimslicer.training.nnunet.folds import Case, Fold, make_folds
@@ -67,6 +67,7 @@ def export_dataset(
     the same number and name is replaced when the new one is whole. Raises StudyError, OutputError.
     """
     settings = settings or DatasetSettings()
+    check_outside(Path(raw), Path(cases))
     target = _free_place(Path(raw), settings)
     if target.exists():
         events.emit("replacing", message=f"the older export in {target}, when the new one is whole")

@@ -73,7 +73,7 @@ def read_sources(cases: Path, synthetic: Path | None = None, events: Events = SI
         if synthetic is not None:
             raise StudyError("A cache holds its own synthetic children: give the folder of the case folders.")
         return
-    folders = case_folders(cases)
+    folders = case_folders(cases, events)
     for number, (folder, part) in enumerate(folders.items()):
         events.progress("reading", number / len(folders), folder.name)
         if part == "test":

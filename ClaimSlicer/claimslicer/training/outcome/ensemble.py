@@ -9,19 +9,26 @@ from pathlib import Path
 import torch
 
 from claimslicer.errors import ModelError
-from claimslicer.models.registry import resolve, save_model
+from claimslicer.models.registry import check_new_model, resolve, save_model
+from claimslicer.outputs import check_folder, check_no_input
 from claimslicer.segmentation.network import SegmenterSettings
 
 
-def combine_segmenters(models: Sequence[str | Path], out: Path, name: str) -> Path:
+def combine_segmenters(
+    models: Sequence[str | Path], out: Path, name: str, *, overwrite: bool = False
+) -> Path:
     """Write the ensemble of ``models`` to the folder ``out``; return the weights' file.
 
     Raises:
         ModelError: there are fewer than two, or their networks or terms differ.
+        OutputError: ``out`` is one of them, or another model and not to be written over.
     """
     if len(models) < 2:
         raise ModelError("An ensemble needs at least two models.")
     found = [resolve(model, "segmentation") for model in models]
+    check_no_input(out / "segmentation.safetensors", [model.weights for model in found])
+    check_new_model(out, "segmentation", overwrite=overwrite)
+    check_folder(out)
     cards = [model.card for model in found]
     settings = [SegmenterSettings.from_dict(dict(card.network)) for card in cards]
     alike = {(dataclasses.replace(s, members=1), card.terms) for s, card in zip(settings, cards, strict=True)}

@@ -41,9 +41,11 @@ class _WhileReading:
 def execute(run: Run, events: Events = SILENT) -> list[Path]:
     """Carry out ``run`` from wherever it stands; return the models' weights and, if any, the page.
 
-    What happens goes to the run's events file and to ``events``. Raises Cancelled when it was asked to pause,
-    other ClaimErrors for what it can't train on, OutputError when another process works in the folder.
+    What happens goes to the run's events file and to ``events``. Raises StudyError where it is no run,
+    Cancelled when it was asked to pause, other ClaimErrors for what it can't train on, OutputError when
+    another process works in the folder.
     """
+    _ = run.info  # raises where it is no run, before anything is written into the folder
     with lock.held(run.lock_file), _appended(run.events_file) as stream:
         for leftover in run.folder.rglob(".*-*"):  # files that a killed process had not written to their end
             leftover.unlink()

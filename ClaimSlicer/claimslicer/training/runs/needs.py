@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from claimslicer.events import SILENT, Events
 from claimslicer.training.data.cache import CachedStudy, Cohort, case_folders, read_cache, read_case_folders
 from claimslicer.training.runs.kinds import preset_text, trainable
+from claimslicer.yaml_settings import load_yaml
 
 if TYPE_CHECKING:
     from claimslicer.training.engine.loop import Trainer
@@ -131,8 +132,9 @@ def measure_needs(
     with _Peak() as peak, tempfile.TemporaryDirectory(prefix="claim-needs-") as temporary:
         cohort, left_unread = _read(Path(data), _Part(events, 0.0, READING_SHARE))
         file = Path(temporary) / "config.yaml"
-        place = f"cache: none.npz\nout: .\ndevice: {json.dumps(device)}\n"
-        file.write_text(preset_text(kind, preset) + settings + place, encoding="utf-8")
+        place = {"cache": "none.npz", "out": ".", "device": device}
+        asked = load_yaml(preset_text(kind, preset)) | (load_yaml(settings) or {}) | place
+        file.write_text(json.dumps(asked), encoding="utf-8")  # JSON is YAML too
         config = parts.config.from_yaml(file)
         stages = list(parts.stages(config).values())
         share = (1 - READING_SHARE) / len(stages)

@@ -38,7 +38,7 @@ from claimslicer.json_files import parse_json, read_json
 from claimslicer.models.card import check_name
 from claimslicer.models.registry import SHIPPED, Model, user_folder
 from claimslicer.models.transfer import import_model
-from claimslicer.outputs import make_folder, output_error, write_text
+from claimslicer.outputs import check_outside, make_folder, output_error, write_text
 from claimslicer.training.data.cache import case_folders
 from claimslicer.training.runs import lock
 from claimslicer.training.runs.kinds import TRAINABLE, preset_text, trainable
@@ -125,6 +125,10 @@ class Run:
                 return record
         except (OSError, ValueError, KeyError, TypeError):
             pass
+        if not self.folder.is_dir():
+            raise StudyError(
+                f"There is no run {self.folder}: check its name, or make it with 'train prepare'."
+            )
         raise StudyError(f"{self.folder} is no training run of this version: choose a run's own folder.")
 
     def state(self) -> State:
@@ -279,6 +283,7 @@ def prepare_run(
         case_folders(data)
     if (user_folder() / name).exists() or (SHIPPED / name).exists():
         raise ModelError(f"There is a model '{name}' already: choose another name.")
+    check_outside(Path(runs_folder).expanduser() / name, data)
     target = make_folder(Path(runs_folder).expanduser()).resolve() / name
     if target.exists():
         raise OutputError(f"There is a run '{name}' already in {target.parent}: choose another name.")

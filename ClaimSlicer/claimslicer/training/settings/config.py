@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from claimslicer.errors import SpecificationError
+from claimslicer.errors import ModelError, SpecificationError
+from claimslicer.models.card import check_name
 from claimslicer.models.registry import DEFAULT_MODEL
 from claimslicer.synthesis.settings import GeneratorSettings
 from claimslicer.yaml_settings import check_known, read_yaml_settings
@@ -42,6 +43,14 @@ def check_between(settings: object, low: float, high: float, *names: str) -> Non
     for name in names:
         if not low <= getattr(settings, name) <= high:
             raise SpecificationError(f"'{name}' must {span}.")
+
+
+def check_setting_name(name: str) -> None:
+    """Raise SpecificationError unless ``name`` can name a model."""
+    try:
+        check_name(name)
+    except ModelError as error:
+        raise SpecificationError(f"The setting 'name' can't be used. {error}") from error
 
 
 def check_rate(settings: object, name: str) -> None:
@@ -107,6 +116,7 @@ class TrainingConfig:
                 raise SpecificationError(f"The training setting '{field.name}' can't be {value!r}.")
             if str(field.type) in _LISTS and not _is_list_of(_LISTS[str(field.type)], value):
                 raise SpecificationError(f"The training setting '{field.name}' must be a list of numbers.")
+        check_setting_name(self.name)
         counts = ("steps", "batch_size", "checkpoint_every", "validate_every")
         for name in (*counts, "devices", "nodes", "accumulation"):
             if getattr(self, name) < 1:

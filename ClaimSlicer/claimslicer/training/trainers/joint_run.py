@@ -11,7 +11,7 @@ from typing import Any
 from claimslicer.errors import ModelError
 from claimslicer.events import SILENT, EventFanOut, Events, JsonEvents
 from claimslicer.models.card import ModelKind
-from claimslicer.models.registry import resolve
+from claimslicer.models.registry import models_in, resolve
 from claimslicer.models.states import compact_state
 from claimslicer.outputs import output_error
 from claimslicer.training.data.cache import Cohort, read_cache
@@ -44,8 +44,13 @@ def train_joint(config: JointConfig, *, resume: bool, events: Events = SILENT) -
     if processes.rank:
         events = SILENT
     wanted = stages(config)
-    if not resume and any((stage.out / CHECKPOINT_FILE).exists() for stage in wanted.values()):
+    begun = any((stage.out / CHECKPOINT_FILE).exists() for stage in wanted.values())
+    if begun and not resume:
         raise ModelError(f"'{config.out}' already holds a run: resume it, or give another output folder.")
+    if models_in(config.out) and not begun:
+        raise ModelError(
+            f"'{config.out}' holds a model that this run didn't make: give another output folder."
+        )
     with_origins(config, INITIAL_MODELS)
     read_cache(config.cache)
     processes.any(False)  # nobody writes before all have looked

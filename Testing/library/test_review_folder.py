@@ -188,7 +188,7 @@ def test_segment_and_anatomy_take_folders(cli, hearts, tmp_path):
     [
         (["--out", "x.nii.gz"], "give --out the name of a folder"),
         (["--out", "x", "--json", "frames.json"], "give --json the name of a folder"),
-        (["--out", "x", "--insertions", "1,2,3", "4,5,6"], "one study's"),
+        (["--out", "x", "--insertions", "1,2,3", "4,5,6"], "one study"),
     ],
 )
 def test_options_for_one_study_are_refused_for_a_folder(cli, hearts, tmp_path, monkeypatch, options, told):

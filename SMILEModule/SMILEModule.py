@@ -107,7 +107,7 @@ class SMILEModuleWidget(Panel):
     def connect(self) -> None:
         """Make the bull's-eye and connect the widgets that aren't bound to a parameter."""
         self.bullseye = BullseyeWidget()
-        self.bullseye.minimumHeight = 350
+        self.bullseye.least_height = 350
         self.ui.bullseyePlace.layout().addWidget(self.bullseye)
         self.bullseye.selectionChanged.connect(self.on_selection)
         self.bullseye.segmentHovered.connect(self.on_hover)

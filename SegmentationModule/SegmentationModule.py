@@ -30,7 +30,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from claimslicer.errors import StudyError
-from claimslicer.labels import ventricle_mask
+from claimslicer.labels import infarct_mask, ventricle_mask
 from claimslicer.models.registry import DEFAULT_MODEL
 from claimslicer.worker.messages import study_values
 from ClaimSlicerLib import insertion_points
@@ -124,7 +124,8 @@ class SegmentationModuleLogic(ScriptedLoadableModuleLogic):
         parameters = self.getParameterNode()
         if parameters.volume is volume:
             parameters.labels = labels
-            show_heart(volume, ventricle_mask(result["labels"]))
+            found = result["labels"]
+            show_heart(volume, ventricle_mask(found), scar=infarct_mask(found))
         return labels
 
     def question(self, parameters: SegmentationModuleParameterNode) -> Question:
@@ -156,7 +157,7 @@ class SegmentationModuleWidget(Panel):
         self.devices.offer(DEVICE_OPTIONS)
         self.bullseye = BullseyeWidget()
         self.bullseye.selectable = False
-        self.bullseye.minimumHeight = 300
+        self.bullseye.least_height = 300
         ui.bullseyePlace.layout().addWidget(self.bullseye)
         self.bullseye.segmentHovered.connect(self._point_at)
         self.job = JobDisplay(ui.progressBar, ui.cancelButton, ui.resultLabel, self.update)
@@ -302,7 +303,7 @@ class SegmentationModuleWidget(Panel):
         for table, headings, rows in (
             (ui.totalsTable, ["", "ml", "g", "% LV"], totals),
             (ui.segmentsTable, [_("Segment"), "ml", "MVO", "Tr. %", _("Class")], self._segment_rows()),
-            (ui.agreementTable, [_("Agreement"), "Dice", "HD95 mm", "Δ ml"], agreement),
+            (ui.agreementTable, [_("Agreement"), "Dice", "HD95 mm", _("Diff. ml")], agreement),
         ):
             tables.fill(table, headings, rows)
             tables.fit_height(table)

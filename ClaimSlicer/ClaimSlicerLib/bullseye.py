@@ -24,6 +24,11 @@ _STEPS = {
 }
 
 
+HEIGHT_OF_WIDTH = 0.95
+MOST_HEIGHT = 640
+"""Pixels; a very wide panel has other things to show, too."""
+
+
 class BullseyeWidget(qt.QWidget):
     """Anterior on top, septum and right ventricle on the left, as the AHA draws it.
 
@@ -51,7 +56,8 @@ class BullseyeWidget(qt.QWidget):
         self.mouseTracking = True
         self.focusPolicy = qt.Qt.StrongFocus
         self.minimumWidth = 220
-        self.minimumHeight = 240
+        self.least_height = 240
+        self.minimumHeight = self.least_height
         self.accessibleName = _("Bull's-eye of the 17 AHA segments")
 
     @property
@@ -147,7 +153,10 @@ class BullseyeWidget(qt.QWidget):
         self.update()
 
     def resizeEvent(self, _event) -> None:  # noqa: N802
-        """Lay out again."""
+        """Lay out again, and be as high as the width asks for: a layout would cut or keep it small."""
+        wanted = min(max(self.least_height, round(HEIGHT_OF_WIDTH * self.width)), MOST_HEIGHT)
+        if wanted != self.minimumHeight:
+            self.setFixedHeight(wanted)
         self._repaint(anew=True)
 
     def changeEvent(self, event) -> None:  # noqa: N802

@@ -9,11 +9,13 @@ import slicer
 from claimslicer.errors import StudyError
 from claimslicer.figures.difference import Focus, difference_colours, focus_of, reach
 from claimslicer.studies import Geometry
+from claimslicer.studies.synthetic import says_synthetic
 from slicer.i18n import tr as _
 
 from ClaimSlicerLib.colours import colour_table
 from ClaimSlicerLib.made import is_made, mark_made
 from ClaimSlicerLib.mrml import add_volume, volume_geometry
+from ClaimSlicerLib.synthetic import MARK, plain_name
 
 KIND = "difference"
 COLOURS = "ClaimSlicerDifference"
@@ -48,7 +50,11 @@ def difference_of(
     values = arrays[1] - arrays[0]
     node = _filled_node(values, geometry)
     mark_made(node, KIND, first)
-    node.SetName(_("Difference: {second} − {first}").format(second=second.GetName(), first=first.GetName()))
+    node.SetName(
+        _("Difference: {second} − {first}").format(second=plain_name(second), first=plain_name(first))
+    )
+    if not says_synthetic(node.GetName()):
+        node.SetName(f"{node.GetName()}{MARK}")
     end = reach(values)
     _colour(node, end)
     return Difference(node, end, focus_of(values != 0, geometry, heart))

@@ -16,7 +16,16 @@ def go_to(module_name: str, **parameters: object) -> None:
         getattr(wanted, name)
         setattr(wanted, name, value)
     slicer.util.selectModule(module_name)
+    _scroll_up()
     if parameters.get("volume") is not None:
         from ClaimSlicerLib.views import show_study
 
         show_study(parameters["volume"])
+
+
+def _scroll_up() -> None:
+    """Let the panel begin at its top: the last one may have been scrolled down."""
+    window = slicer.util.mainWindow()
+    for area in [] if window is None else slicer.util.findChildren(window, className="QScrollArea"):
+        if "Module" in (area.parent().objectName if area.parent() is not None else ""):
+            area.verticalScrollBar().value = 0

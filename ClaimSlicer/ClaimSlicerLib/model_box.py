@@ -31,7 +31,7 @@ class ModelBox:
         self._result: dict | None = None
         self.bullseye = BullseyeWidget()
         self.bullseye.selectable = False
-        self.bullseye.minimumHeight = 280
+        self.bullseye.least_height = 280
         self.bullseye.segmentHovered.connect(self._hovered)
         ui.bullseyePlace.layout().addWidget(self.bullseye)
         self.model = AhaModel(geometry_worker(), self._updated, self._problem)

@@ -133,7 +133,7 @@ class TrainingBox:
         self.ui.startButton.enabled = not missing
         self.ui.startButton.toolTip = missing or _("Start; the training goes on when Slicer is closed")
         self.ui.needsLabel.visible = self.needs is not None
-        self.ui.needsLabel.text = "" if self.needs is None else needs_text(self.needs)
+        self.ui.needsLabel.text = "" if self.needs is None else needs_text(self.needs, self.runs.going_on())
         self.ui.checkLabel.visible = self.needs is None and bool(self.ui.checkLabel.text)
 
     def _kind_changed(self, *_args) -> None:
@@ -217,9 +217,16 @@ class TrainingBox:
             self._update()
 
 
-def needs_text(needs: Needs) -> str:
-    """Return the needs as rich text: a row for each, then what stands against or is worth knowing."""
+def needs_text(needs: Needs, running: str = "") -> str:
+    """Return the needs as rich text: a row for each, then what stands against or is worth knowing.
+
+    ``running`` is the name of a run that goes on beside it.
+    """
     rows = [f"<b>{_(name)}:</b> {html.escape(value)}" for name, value in needs.table()]
     rows += [f"<span style='color:{RED}'>{html.escape(text)}</span>" for text in needs.obstacles()]
-    rows += [f"<span style='color:{AMBER}'>{html.escape(text)}</span>" for text in needs.cautions()]
+    cautions = list(needs.cautions())
+    if running:
+        beside = _("The run {name} is going on: both together are slower and need the memory of both.")
+        cautions.insert(0, beside.format(name=running))
+    rows += [f"<span style='color:{AMBER}'>{html.escape(text)}</span>" for text in cautions]
     return "<br>".join(rows)

@@ -56,6 +56,7 @@ class RunsView:
         self._looks = 0
         self._closed = False
         self._states: dict[str, State] = {}
+        self._taken_in: dict[Path, str] = {}
         self._shown_state: State | None = None
         self._sample_steps: list[int] = []
         self._make_table()
@@ -95,6 +96,11 @@ class RunsView:
         names = [run.name for run in self.runs]
         wanted = [select, *going_on, *names]
         self._choose(next((self._run(name) for name in wanted if name in names), None))
+
+    def going_on(self) -> str:
+        """Return the name of a run that goes on, empty where none does."""
+        states = self._states.items()
+        return next((name for name, state in states if state in ("running", "stopping")), "")
 
     def _run(self, name: str) -> Run:
         return next(run for run in self.runs if run.name == name)
@@ -217,6 +223,7 @@ class RunsView:
             )
         if state == "finished":
             ready = _("Both models are ready.") if history.joint_stage else _("The model is ready.")
+            ready = self._taken_in.get(self.run.folder, ready)
             return _("{steps} steps on {device}. {ready}").format(ready=ready, **vars(history))
         text = _("Step {step} of {steps} on {device}").format(**vars(history))
         left = history.seconds_left()
@@ -280,7 +287,8 @@ class RunsView:
         """Take the finished model in, and tell whoever wants to choose it."""
         with slicer.util.tryWithErrorDisplay(_("The model could not be taken in.")):
             name = self.run.take_models_in()[0].name
-            self.ui.runLabel.text = _("'{name}' is among your models.").format(name=name)
+            self._taken_in[self.run.folder] = _("'{name}' is among your models.").format(name=name)
+            self._show_standing()
             self.on_model(name)
 
     def open_report(self, *_args) -> None:

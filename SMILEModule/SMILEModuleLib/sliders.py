@@ -39,7 +39,7 @@ class Amount(LabelledEnum):
     """How the user says how much scar is wanted."""
 
     MILLILITRES = "ml", _("ml in all")
-    PERCENT = "percent", _("% of the segments")
+    PERCENT = "percent", _("% of the segments together")
     EACH = "each", _("% of each segment")
 
 

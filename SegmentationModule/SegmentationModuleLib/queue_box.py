@@ -114,7 +114,7 @@ class QueueBox:
                 found = [FoundStudy(**study) for study in result["studies"]]
                 self.queue = ReviewQueue(folder, output, found)
                 waiting = len(self.queue.unsegmented())
-                return _("{count} studies, {waiting} without labels. Results: {folder}").format(
+                return _("{count} studies, {waiting} not segmented here yet. Results: {folder}").format(
                     count=len(found), waiting=waiting, folder=output
                 )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import slicer
 from claimslicer.errors import StudyError
-from claimslicer.labels import ventricle_mask
+from claimslicer.labels import infarct_mask, ventricle_mask
 from claimslicer.review import Review, ReviewQueue, ReviewState, StudyRecord
 from claimslicer.studies import Study
 from claimslicer.studies.provenance import sha256_of_array
@@ -66,7 +66,8 @@ def replace_study(parameters, queue: ReviewQueue, key: str, result: dict) -> Non
         slicer.mrmlScene.RemoveNode(node)
     show_study(volume)
     if labels is not None:
-        show_heart(volume, ventricle_mask(result["labels"]))
+        scar = infarct_mask(result["labels"])
+        show_heart(volume, ventricle_mask(result["labels"]), scar=scar)
 
 
 def _choose(parameters, volume, labels, reference, apex_first: bool | None) -> None:

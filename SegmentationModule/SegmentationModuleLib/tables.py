@@ -75,7 +75,9 @@ def agreement_rows(result: dict) -> list[Row]:
     for row in (result["comparison"] or {"rows": []})["rows"]:
         if row["region"] in names:
             hd95 = DASH if row["hd95_mm"] is None else f"{row['hd95_mm']:.1f}"
-            rows.append([names[row["region"]], f"{row['dice']:.3f}", hd95, signed(row["difference_ml"], 1)])
+            empty = not (row["volume_ml"] or row["reference_ml"])  # nothing agrees with nothing
+            dice = DASH if empty else f"{row['dice']:.3f}"
+            rows.append([names[row["region"]], dice, hd95, signed(row["difference_ml"], 1)])
     return rows
 
 

@@ -11,7 +11,7 @@ import slicer
 from claimslicer.errors import StudyError
 from ClaimSlicerLib.made import VOLUME_ROLE, is_made, mark_made
 from ClaimSlicerLib.mrml import add_volume, show_like, volume_geometry
-from ClaimSlicerLib.synthetic import mark_synthetic, recipe_of
+from ClaimSlicerLib.synthetic import mark_synthetic, plain_name, recipe_of
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 
@@ -105,7 +105,7 @@ def add_variants(
     nodes = []
     painted = zip(result["images"], result["recipes"], result["scar_levels"], strict=True)
     for image, recipe, level in painted:
-        name = _("{name} synthetic {seed}").format(name=original.GetName(), seed=recipe["seed"])
+        name = _("{name} synthetic {seed}").format(name=plain_name(original), seed=recipe["seed"])
         node = add_volume(image, geometry, name, synthetic=True)
         mark_synthetic(node, recipe)
         mark_made(node, KIND, original)

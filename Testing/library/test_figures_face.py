@@ -40,8 +40,8 @@ def test_a_given_maximum_puts_faces_on_one_scale():
 
 
 def test_differences_are_symmetric_and_signed():
-    face = difference_face({1: -3.0, 2: 0.0, 3: 3.0, 4: float("nan"), 5: None})
-    assert (face.texts[1], face.texts[2], face.texts[3]) == ("−3.0", "0.0", "+3.0")
+    face = difference_face({1: -4.0, 2: 0.0, 3: 4.0, 4: float("nan"), 5: None})
+    assert (face.texts[1], face.texts[2], face.texts[3]) == ("−4.0", "0.0", "+4.0")
     assert min(face.colours[2]) > 0.95
     assert face.colours[1] == palette.rgb(palette.DIFFERENCE_COLOURS[0])
     assert face.colours[3] == palette.rgb(palette.DIFFERENCE_COLOURS[-1])
@@ -135,3 +135,20 @@ def test_faces_need_neither_matplotlib_nor_qt():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_scales_end_at_numbers_that_are_easily_read():
+    for largest, ticks in (
+        (7.3, "0 2 4 6 8"),
+        (1.2, "0 0.5 1 1.5 2"),
+        (33.0, "0 10 20 30 40"),
+        (0.2, "0 0.25 0.5 0.75 1"),
+    ):
+        assert " ".join(text for _place, text in volume_face({1: largest}).scale.ticks) == ticks
+    assert [text for _place, text in difference_face({1: -3.1}).scale.ticks] == [
+        "−4.0",
+        "−2.0",
+        "0",
+        "+2.0",
+        "+4.0",
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from claimslicer.anatomy.aha import SEGMENTS, TERRITORIES
 from claimslicer.errors import SpecificationError
@@ -132,7 +134,6 @@ def test_walls_are_narrowed_to_what_the_study_shows():
         ("anterior infarct", "how much"),
         ("anterior unicorn, 3 ml", "'unicorn'"),
         ("patchy mid-wall septal scar, 3 ml", "one pattern"),
-        ("septal infarct, 3 ml, MVO", "how much of the scar is MVO"),
         ("septal infarct, 3 % of LV mass", "needs a study"),
         ("segment 18, 3 ml", "18"),
         ("septal infarct, 0 ml", "above 0"),
@@ -142,3 +143,19 @@ def test_walls_are_narrowed_to_what_the_study_shows():
 def test_what_cannot_be_read_is_said(sentence, reason):
     with pytest.raises(SpecificationError, match=reason):
         parse(sentence)
+
+
+def test_fibrosis_and_mvo_without_a_number_are_understood():
+    spec = parse("mid-wall septal fibrosis, 3 ml")
+    assert (spec.pattern, spec.volume_ml) == ("mid-wall", 3.0)
+    assert parse("septal infarct, 3 ml, with MVO").mvo_fraction == 0.2
+    assert parse("septal infarct, 3 ml, MVO core", base=replace(spec, mvo_fraction=0.4)).mvo_fraction == 0.4
+
+
+def test_what_reaches_through_the_wall_is_called_transmural():
+    spec = ScarSpec(segments=(3, 9), volume_ml=6.0, transmurality=(0.0, 0.9))
+    assert describe(spec).startswith("Transmural")
+    assert parse(describe(spec)).pattern == "ischaemic"
+    assert describe(replace(spec, transmurality=(0.0, 0.5))).startswith("Subendocardial")
+    assert describe(replace(spec, transmurality=(0.0, 1.0)), transmurality=0.9).startswith("Transmural")
+    assert describe(replace(spec, transmurality=(0.0, 1.0)), transmurality=0.4).startswith("Subendocardial")

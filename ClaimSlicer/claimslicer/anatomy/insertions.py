@@ -118,8 +118,9 @@ def septal_arc(
         )
     if arc > 180.0:
         raise AnatomyError(
-            "The insertion points lie the wrong way round for this patient orientation; exchange anterior "
-            "and inferior. If the header's orientation is wrong, choose 'mirrored' instead."
+            "The insertion points lie the wrong way round for this patient orientation and order of slices: "
+            "check which end of the stack is the apex, else exchange anterior and inferior. Where the header "
+            "is wrong, the command line takes --mirrored."
         )
     return float(anterior), arc
 

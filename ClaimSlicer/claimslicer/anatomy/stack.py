@@ -180,8 +180,8 @@ def find_slice_order(labels: np.ndarray, geometry: Geometry) -> bool:
         score += sign * (float(closed_cap) - 0.5 * float(has_cavity[end] and not full[end]))
     if abs(score) < 0.05:
         raise AnatomyError(
-            "The labels don't tell which end of the stack is the apex; say so (--apex-first or --apex-last), "
-            "or label more slices."
+            "The labels don't tell which end of the stack is the apex; say so (Slices in the panel, "
+            "--apex-first or --apex-last), or label more slices."
         )
     return bool(score > 0)
 

@@ -121,7 +121,7 @@ def volume_face(
     put several bull's-eyes on one scale.
     """
     numbers = _measured(values)
-    top = maximum or max([*numbers.values(), 1.0])
+    top = maximum or round_up(max([*numbers.values(), 1.0]))
     total = f"Sum of the segments: {sum(numbers.values()):.{decimals}f} {unit}" if numbers else "Not measured"
     scale = Scale(CLASS_COLOURS, _even_ticks(0.0, top, _plain), f"{quantity} ({unit})")
     return _filled(
@@ -149,7 +149,7 @@ def difference_face(
     ``limit`` defaults to the largest absolute difference, but no less than 1, so that traces stay pale.
     """
     numbers = _measured(values)
-    reach = limit or max([*(abs(v) for v in numbers.values()), 1.0])
+    reach = limit or round_up(max([*(abs(v) for v in numbers.values()), 1.0]))
     total = (
         f"Sum of the segments: {signed(sum(numbers.values()), decimals)} {unit}"
         if numbers
@@ -257,6 +257,14 @@ def _measured(values: SegmentValues) -> dict[int, float]:
 def _even_ticks(low: float, high: float, to_text: Callable[[float], str]) -> tuple[tuple[float, str], ...]:
     """Return five marks from ``low`` to ``high``."""
     return tuple((k / 4, to_text(low + (high - low) * k / 4)) for k in range(5))
+
+
+def round_up(value: float) -> float:
+    """Return the next number above whose quarters are easily read: 1, 2, 4, 6, 8, 10, 20 …"""
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(
+        step * power for step in (1.0, 2.0, 4.0, 6.0, 8.0, 10.0) if step * power >= value * (1 - 1e-9)
+    )
 
 
 def _plain(value: float) -> str:

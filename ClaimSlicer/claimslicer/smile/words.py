@@ -20,6 +20,11 @@ from claimslicer.smile.texture import Texture
 
 EXAMPLE = "subendocardial inferolateral infarct, mid to apical, 7.4 ml"
 
+TRANSMURAL = 0.75
+"""A scar from the endocardium that reaches deeper is called transmural."""
+USUAL_MVO = 0.2
+"""Part of the scar that is MVO where a sentence names it without a number."""
+
 _PATTERN_WORDS: Mapping[str, tuple[str, str]] = {
     "ischaemic": ("subendocardial", "infarct"),
     "mid-wall": ("mid-wall", "scar"),
@@ -39,7 +44,7 @@ _TO = r"\s*(?:-|–|to)\s*"
 _LV = r"(?:the\s+)?(?:lv|left ventric(?:le|ular)|myocardi(?:um|al))(?:\s+(?:myocardium|mass|volume|wall))?"
 _MVO = r"(?:mvo|micro-?vascular obstruction|no[- ]reflow)"
 _FILLER = re.compile(
-    r"an?|about|and|approximately|artery|at|ca|circa|core|enhancement|from|in|infarct(?:s|ion)?|is|its?|left"
+    r"an?|about|and|approximately|artery|at|ca|circa|core|enhancement|fibrosis|fibrotic|from|in|infarct(?:s|ion)?|is|its?|left"
     r"|lesion|level|lge|mi|myocardial|of|scars?|segment(?:s|al)?|size|territory|the|to|ventricular|walls?|with"
 )
 
@@ -58,6 +63,8 @@ def describe(
     its class.
     """
     layer, noun = _PATTERN_WORDS[spec.pattern]
+    if spec.pattern == "ischaemic" and _reach(spec, transmurality) > TRANSMURAL:
+        layer = "transmural"
     before, after = describe_place(spec.segments)
     head = " ".join(word for word in (layer, before, noun, "" if before else after) if word)
     volume_ml = spec.volume_ml if spec.volume_ml is not None else volume_ml
@@ -74,6 +81,13 @@ def describe(
     ]
     sentence = ", ".join(part for part in parts if part)
     return sentence[0].upper() + sentence[1:]
+
+
+def _reach(spec: ScarSpec, transmurality: float | None) -> float:
+    """Return how deep a scar reaches: as measured, else as far as it may where that is limited."""
+    if transmurality is not None:
+        return transmurality
+    return spec.transmurality[1] if spec.transmurality != (0.0, 1.0) else 0.0
 
 
 def _figure(value: float) -> str:
@@ -137,7 +151,7 @@ def parse(
     """
     reader = _Reader(sentence)
     asked: dict[str, Any] = {
-        "mvo_fraction": reader.mvo_fraction(),
+        "mvo_fraction": reader.mvo_fraction(base.mvo_fraction if base else 0.0),
         "border_zone_mm": reader.border_zone_mm(base.border_zone_mm if base else 2.0),
         "texture": reader.texture(base.texture if base else Texture()),
         "transmurality": reader.transmurality(),
@@ -176,8 +190,8 @@ class _Reader:
             self.rest = self.rest[: match.start()] + " | " + self.rest[match.end() :]
         return match
 
-    def mvo_fraction(self) -> float:
-        """Return the MVO's part of the scar."""
+    def mvo_fraction(self, usual: float = 0.0) -> float:
+        """Return the MVO's part of the scar; ``usual`` where it is named without a number."""
         if self.take(rf"(?:without|no)\s+{_MVO}"):
             return 0.0
         match = self.take(
@@ -186,10 +200,8 @@ class _Reader:
         match = match or self.take(rf"{_NUMBER}\s*%\s+{_MVO}(?:\s+core)?")
         if match:
             return min(_number(match[1]) / 100.0, 1.0)
-        if self.take(_MVO):
-            raise SpecificationError(
-                "Say how much of the scar is MVO, for example: MVO core of 20 % of the scar."
-            )
+        if self.take(rf"{_MVO}(?:\s+core)?"):
+            return usual or USUAL_MVO
         return 0.0
 
     def border_zone_mm(self, usual: float) -> float:

@@ -36,6 +36,7 @@ from claimslicer.worker.messages import study_values
 from ClaimSlicerLib import insertion_points
 from ClaimSlicerLib.bullseye import BullseyeWidget
 from ClaimSlicerLib.choices import DEVICE_OPTIONS, Choice, ask_devices, model_options
+from ClaimSlicerLib.dicom_source import dicom_folder
 from ClaimSlicerLib.heart_views import show_heart
 from ClaimSlicerLib.job import JobDisplay
 from ClaimSlicerLib.labelled import LabelledEnum
@@ -174,6 +175,7 @@ class SegmentationModuleWidget(Panel):
             (ui.tablesButton, self._make_tables),
             (ui.placeButton, self._place_points),
             (ui.exportButton, self._export),
+            (ui.dicomButton, self._export_dicom),
             (ui.exportFolderButton, self._choose_export_folder),
         ):
             button.clicked.connect(action)
@@ -254,6 +256,7 @@ class SegmentationModuleWidget(Panel):
         both = parameters.volume is not None and parameters.labels is not None
         ui.editButton.enabled = both
         ui.exportButton.enabled = both and bool(parameters.exportFolder) and not self.export_job.running
+        ui.dicomButton.enabled = ui.exportButton.enabled
         self.numbers.follow(self.logic.question(parameters))
         self.queue.show()
         self._show_numbers()
@@ -385,6 +388,20 @@ class SegmentationModuleWidget(Panel):
 
             task = {**arguments, "folder": str(folder)}
             self.export_job.start(model_worker(), "report", task, reported)
+
+    def _export_dicom(self, *_args) -> None:
+        with slicer.util.tryWithErrorDisplay(_("Nothing was exported.")):
+            study = self.logic.question(self.parameters).arguments()["study"]
+            folder = Path(self.parameters.exportFolder) / f"{_file_name(study['name'])}_dicom"
+            source = dicom_folder(self.parameters.volume)
+            arguments = {"study": study, "folder": str(folder), "source": source}
+
+            def exported(result: dict) -> str:
+                wrote = _("Wrote {count} DICOM series into {folder}.")
+                said = [wrote.format(count=len(result["series"]), folder=result["folder"]), *result["notes"]]
+                return " ".join(said)
+
+            self.export_job.start(model_worker(), "export_dicom", arguments, exported)
 
 
 def _may_write(folder: Path) -> bool:

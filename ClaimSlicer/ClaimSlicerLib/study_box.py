@@ -6,13 +6,13 @@ import qt
 import slicer
 from claimslicer.errors import StudyError
 from claimslicer.labels import ventricle_mask
-from claimslicer.worker.messages import study_values
+from claimslicer.worker.messages import study_from, study_values
 from slicer.i18n import tr as _
 
 from ClaimSlicerLib.heart_views import show_heart
 from ClaimSlicerLib.job import JobDisplay
 from ClaimSlicerLib.made import mark_made
-from ClaimSlicerLib.mrml import add_segmentation, volume_study
+from ClaimSlicerLib.mrml import add_segmentation, add_volume, show_like, volume_study
 from ClaimSlicerLib.overlays import outline
 from ClaimSlicerLib.sample_data import load_sample
 from ClaimSlicerLib.segments import LABEL_STYLES
@@ -29,6 +29,7 @@ class StudyBox:
         self._menu = self._sample_menu()
         ui.sampleButton.setMenu(self._menu)
         ui.findLabelsButton.clicked.connect(self._find_labels)
+        ui.reformatButton.clicked.connect(self._reformat)
 
     def _sample_menu(self) -> qt.QMenu:
         from claimslicer.studies.phantom.samples import SAMPLES
@@ -53,6 +54,7 @@ class StudyBox:
     def _show(self) -> None:
         has_volume = self._parameters is not None and self._parameters.volume is not None
         self.ui.findLabelsButton.enabled = has_volume and not self.job.running
+        self.ui.reformatButton.enabled = has_volume and not self.job.running
         self.ui.findRow.visible = self.job.running
         self.ui.studyLabel.visible = bool(self.ui.studyLabel.text)
 
@@ -87,3 +89,32 @@ class StudyBox:
             self._parameters.labels = node
         found = _("Found by the network: check the outlines before you rely on them.")
         return f"{found} {result['warning']}".rstrip()
+
+    def _reformat(self, *_args) -> None:
+        """Make a short-axis stack of a scan in another orientation, and choose it with its labels."""
+        with slicer.util.tryWithErrorDisplay(_("No short axis could be made.")):
+            volume, labels = self._parameters.volume, self._parameters.labels
+            arguments = {"study": study_values(volume_study(volume, labels))}
+            node_id = volume.GetID()
+            self.job.start(model_worker(), "reformat", arguments, lambda result: self._made(node_id, result))
+
+    def _made(self, node_id: str, result: dict) -> str:
+        before = slicer.mrmlScene.GetNodeByID(node_id)
+        if before is None:
+            raise StudyError(_("The volume was removed while its short axis was made: load it again."))
+        stack = study_from(result["study"])
+        name = _("{name} (short axis)").format(name=before.GetName())
+        volume = add_volume(stack.image, stack.geometry, name, synthetic=stack.synthetic)
+        mark_made(volume, "short axis", before)
+        show_like(volume, before)
+        labels = None
+        if stack.labels is not None:
+            title = _("LV labels of {name}").format(name=volume.GetName())
+            labels = add_segmentation(stack.labels, volume, title, LABEL_STYLES)
+            mark_made(labels, "labels", volume)
+            outline(labels)
+        if self._parameters is not None and self._parameters.volume is before:
+            self._loaded(volume, labels)
+        if labels is not None:
+            show_heart(volume, ventricle_mask(stack.labels))
+        return result["note"]

@@ -160,7 +160,9 @@ class QueueBox:
             studies.replace_study(self._panel.logic.getParameterNode(), queue, key, result)
             self._ui.queueTable.selectRow([r.key for r in queue.records].index(key))
             opened = _("Opened {name}.").format(name=record.name)
-            return f"{opened} {record.warning}".rstrip()
+            note = result["study"]["metadata"].get("note", "")
+            self._ui.queueText.toolTip = "\n".join(result["words"])
+            return " ".join(filter(None, (opened, note, record.warning)))
 
         path = str(queue.path(key))
         self.job.start(geometry_worker(), "read_study", {"path": path, **files}, arrived)

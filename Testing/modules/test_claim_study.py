@@ -180,3 +180,44 @@ def test_the_scene_is_closed_while_labels_are_looked_for(unlabelled, wait_for, d
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
     assert not unlabelled.ui.findLabelsButton.enabled
     assert not dialogs.shown
+
+
+def test_a_scan_along_the_body_is_made_into_a_short_axis(panel, wait_for, dialogs):
+    from claimslicer.studies.phantom import PhantomSettings, make_phantom
+    from ClaimSlicerLib.mrml import add_segmentation, add_volume, volume_study
+    from ClaimSlicerLib.segments import LABEL_STYLES
+
+    apex_to_base = np.array([-0.65, 0.67, 0.36]) / np.linalg.norm([0.65, 0.67, 0.36])
+    right = np.array([1.0, 0, 0]) - apex_to_base[0] * apex_to_base
+    right /= np.linalg.norm(right)
+    matrix = np.column_stack([right, np.cross(apex_to_base, right), apex_to_base])
+    settings = PhantomSettings(
+        matrix=(80, 80),
+        spacing=(2.0, 2.0),
+        n_slices=40,
+        slice_spacing=3.5,
+        slice_thickness=3.5,
+        offset_mm=(0.0, 0.0),
+        through_slice_samples=1,
+        heart_direction=tuple(matrix.ravel().tolist()),
+    )
+    scan = make_phantom(settings).study
+    volume = add_volume(scan.image, scan.geometry, "axial", synthetic=True)
+    labels = add_segmentation(scan.labels, volume, "axial labels", LABEL_STYLES)
+    panel.parameters.volume, panel.parameters.labels = volume, labels
+    click(panel.ui.applyButton)
+    wait_for(lambda: "Reformat" in panel.ui.findingsLabel.text or dialogs.errors(), 30)
+    dialogs.shown.clear()
+    click(panel.ui.reformatButton)
+    wait_for(lambda: not panel.study.job.running, 60)
+    assert not dialogs.errors()
+    stack = panel.parameters.volume
+    assert stack is not volume
+    assert "short axis" in stack.GetName()
+    assert stack.GetAttribute("ClaimSlicer.Synthetic") == "1", "made of a synthetic scan"
+    assert stack.GetSpacing()[2] == pytest.approx(8)
+    found = volume_study(stack, panel.parameters.labels)
+    assert np.count_nonzero(found.labels == 2) * found.geometry.voxel_volume_ml > 50
+    assert "computed from a scan in another orientation" in panel.ui.studyLabel.text
+    click(panel.ui.applyButton)
+    wait_for(lambda: panel.parameters.wall is not None, 30)

@@ -285,6 +285,22 @@ def test_the_report_is_written(measured, tmp_path, dialogs):
     assert (folder / "report.html").read_bytes() != page
 
 
+def test_labels_and_numbers_are_exported_as_dicom(measured, tmp_path, dialogs):
+    import pydicom
+
+    measured.parameters.exportFolder = str(tmp_path)
+    turn(measured.ui.exportBox)
+    click(measured.ui.dicomButton)
+    wait_for(lambda: "DICOM series" in measured.ui.exportText.text or dialogs.errors())
+    assert dialogs.errors() == []
+    files = [pydicom.dcmread(file) for file in tmp_path.rglob("*.dcm")]
+    assert {file.Modality for file in files} == {"MR", "SEG", "SR"}
+    assert all(file.SyntheticData == "YES" for file in files), "the phantom is synthetic, and so is all of it"
+    click(measured.ui.dicomButton)
+    wait_for(lambda: not measured.export_job.running)
+    assert "holds something already" in dialogs.shown[-1].text
+
+
 def test_the_editor_gets_labels_and_volume(measured, phantom):
     click(measured.ui.editButton)
     node = slicer.mrmlScene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")

@@ -8,7 +8,7 @@ import re
 import shutil
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -80,6 +80,49 @@ def export(
     events.progress("exporting", 0.0, "reading")
     origin = None if source is None else _read_source(source, choice)
     items = read_items(files, None if origin is None else origin.study)
+    return _export(items, origin, out, form, identity, force, events)
+
+
+def export_study(
+    study: Study,
+    out: Path,
+    *,
+    source: Path | None = None,
+    form: Form = "classic",
+    identity: str | None = None,
+    force: bool = False,
+    events: Events = SILENT,
+) -> Exported:
+    """Write a study that isn't in a file, with its labels, as :func:`export` does.
+
+    Where ``source`` is the DICOM folder of that very image, the labels go onto its slices; else the image is
+    written as well.
+    """
+    check_packages()
+    check_new(out)
+    events.progress("exporting", 0.0, "reading")
+    origin = None if source is None else _read_source(source, NO_CHOICE)
+    there = origin is not None and origin.study.geometry.is_close(study.geometry, 0.5)
+    of_source = there and not study.synthetic
+    images = [] if of_source else [replace(study, labels=None)]
+    labels = []
+    if study.labels is not None:
+        base = None if of_source else 0
+        labels.append(LabelItem(Path(study.name), study.labels, base, study.synthetic, False, ""))
+    if not images and not labels:
+        raise StudyError(f"'{study.name}' is in DICOM already and has no labels: there is nothing to export.")
+    return _export(Items(images, labels, []), origin, out, form, identity, force, events)
+
+
+def _export(
+    items: Items,
+    origin: _Source | None,
+    out: Path,
+    form: Form,
+    identity: str | None,
+    force: bool,
+    events: Events,
+) -> Exported:
     synthetic = items.synthetic or (origin is not None and origin.study.synthetic)
     content = _content(items, origin)
     chosen = choose_identity(

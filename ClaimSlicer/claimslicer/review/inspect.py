@@ -62,7 +62,7 @@ def inspect(path: str | Path, labels: str | Path | None = None, choice: Choice =
     except StudyError as error:
         refusal = str(error)
         return Findings([*lines, f"Nothing is read: {refusal}"], None, refusal, {**facts, "refusal": refusal})
-    lines += _study_lines(study)
+    lines += study_words(study)
     return Findings(lines, study, "", {**facts, "study": _study_facts(study)})
 
 
@@ -127,7 +127,8 @@ def _across(normal: np.ndarray) -> str:
     return names[axis] if angle < 1 else f"{angle:.0f}° off {names[axis]}"
 
 
-def _study_lines(study: Study) -> list[str]:
+def study_words(study: Study) -> list[str]:
+    """Say what was read: grid, grey levels, order, labels, notes, marks."""
     grid, data = study.geometry, study.metadata
     why = f" ({data['choice']})" if "choice" in data else ""
     what = data.get("stack", study.source.name if study.source is not None else study.name)

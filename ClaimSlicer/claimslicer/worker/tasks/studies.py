@@ -10,6 +10,7 @@ import numpy as np
 
 from claimslicer.quantification import quantify
 from claimslicer.review import find_studies
+from claimslicer.review.inspect import study_words
 from claimslicer.studies import Study, make_recipe, read_labels, read_study, write_volume
 from claimslicer.studies.provenance import sha256_of_array
 from claimslicer.studies.readers.file import read_volume
@@ -34,6 +35,7 @@ def read(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
     labels, uncertainty = arguments.get("labels"), arguments.get("uncertainty")
     return {
         "study": study_values(study),
+        "words": study_words(study),
         "labels": read_labels(labels, study, convention="EMIDEC") if labels else None,
         "uncertainty": read_volume(Path(uncertainty)).image if uncertainty else None,
     }
@@ -74,6 +76,23 @@ def write_image(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any
         arguments["file"], study.image, study.geometry, recipe=arguments.get("recipe"), **marks
     )
     return {"file": str(written)}
+
+
+def export_dicom(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Write ``study`` with its labels as DICOM into the new folder ``folder``.
+
+    ``source`` is the DICOM folder that it was loaded from, or None.
+    """
+    from claimslicer.export.export import export_study
+
+    source = arguments.get("source")
+    done = export_study(
+        study_from(arguments["study"]),
+        Path(arguments["folder"]),
+        source=None if source is None else Path(source),
+        events=context.events,
+    )
+    return {"folder": str(done.folder), "series": list(done.series), "notes": list(done.notes)}
 
 
 def _write_labels(

@@ -26,11 +26,14 @@ from claimslicer.labels import scar_of_labels, ventricle_mask
 from claimslicer.smile import ScarMask, ScarSpec, generate_scar
 from claimslicer.smile.history import History
 from ClaimSlicerLib import handover, heart_views, insertion_points
+from ClaimSlicerLib.aha_overlay import KIND as AHA
 from ClaimSlicerLib.aha_overlay import outline_only
 from ClaimSlicerLib.bullseye import BullseyeWidget
+from ClaimSlicerLib.made import made_for
 from ClaimSlicerLib.mrml import study_labels, volume_study
 from ClaimSlicerLib.overlays import outline
 from ClaimSlicerLib.panel import Panel
+from ClaimSlicerLib.pointing import Pointing, mark
 from ClaimSlicerLib.worker import geometry_worker
 from ClaimSlicerLib.wrapped import wrapped
 from SMILEModuleLib import display, scar_node, specification_files
@@ -110,7 +113,8 @@ class SMILEModuleWidget(Panel):
         self.bullseye.least_height = 350
         self.ui.bullseyePlace.layout().addWidget(self.bullseye)
         self.bullseye.selectionChanged.connect(self.on_selection)
-        self.bullseye.segmentHovered.connect(self.on_hover)
+        self.bullseye.segmentHovered.connect(self.on_point)
+        self.pointing = Pointing(self.on_pointed)
         self.bullseye.segmentScrolled.connect(self.on_scroll)
         self.author = Author(geometry_worker(), self.on_heart, self.on_scar, self.on_drawn, self.on_error)
         self.ui.shareSlider.valueChanged.connect(self.on_share)
@@ -147,6 +151,7 @@ class SMILEModuleWidget(Panel):
         """Look at another study, and ask for another scar, where the parameter node tells of one."""
         if self.parameters is None:
             self.author.stop()
+            self.pointing.follow(None, None)
             self._study = None
             self._watch_points(None)
             return
@@ -262,6 +267,18 @@ class SMILEModuleWidget(Panel):
         hint = _("Click or drag to choose, Ctrl adds")
         self.ui.segmentLabel.text = ", ".join(lines) or hint
 
+    def on_point(self, segment: int) -> None:
+        """Mark the segment in the slices, where the module CLAIM has put the model there."""
+        self.on_hover(segment)
+        if self.parameters is not None:
+            volume = self.parameters.volume
+            mark(made_for(volume, "vtkMRMLSegmentationNode", AHA), segment)
+
+    def on_pointed(self, segment: int) -> None:
+        """Mark on the bull's-eye what the mouse is over in the slices."""
+        self.bullseye.point_at(segment)
+        self.on_hover(segment)
+
     def on_scroll(self, segment: int, notches: int) -> None:
         """Ask for more or less: of the segment where each has its own share, else of the scar."""
         p = self.parameters
@@ -353,6 +370,7 @@ class SMILEModuleWidget(Panel):
 
     def _show(self) -> None:
         p, heart = self.parameters, self.author.heart
+        self.pointing.follow(None if heart is None else heart.segments, p.volume)
         display.show_face(self.bullseye, p, heart, self.scar)
         self.on_hover(self.bullseye.hovered)
         display.show_amount(self.ui, p, self._share_segment())

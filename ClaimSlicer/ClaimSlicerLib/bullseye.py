@@ -91,6 +91,12 @@ class BullseyeWidget(qt.QWidget):
         self.setFace(self.face.with_selection(segments))
         self.selectionChanged.emit(self.selection)
 
+    def point_at(self, segment: int) -> None:
+        """Highlight a segment as the mouse over it does; segmentHovered keeps still."""
+        if segment != self.hovered:
+            self.hovered, self.hovered_group = segment, ""
+            self._repaint()
+
     def choosable(self) -> frozenset[int]:
         """The segments that can be chosen: those with a colour, or all while there is nothing to show."""
         return frozenset(self.face.colours or SEGMENTS)

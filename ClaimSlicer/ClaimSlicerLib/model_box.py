@@ -13,6 +13,7 @@ from ClaimSlicerLib import insertion_points
 from ClaimSlicerLib.aha_overlay import AhaModel, outline_only
 from ClaimSlicerLib.bullseye import BullseyeWidget
 from ClaimSlicerLib.overlays import outline, show_only
+from ClaimSlicerLib.pointing import Pointing, mark
 from ClaimSlicerLib.rule import Content
 from ClaimSlicerLib.worker import geometry_worker
 
@@ -32,7 +33,8 @@ class ModelBox:
         self.bullseye = BullseyeWidget()
         self.bullseye.selectable = False
         self.bullseye.least_height = 280
-        self.bullseye.segmentHovered.connect(self._hovered)
+        self.bullseye.segmentHovered.connect(self._point)
+        self.pointing = Pointing(self._pointed)
         ui.bullseyePlace.layout().addWidget(self.bullseye)
         self.model = AhaModel(geometry_worker(), self._updated, self._problem)
         self._updated(None)
@@ -48,6 +50,10 @@ class ModelBox:
             outline(parameters.labels)
         self.model.follow(parameters)
         self.ui.suggestButton.enabled = self.model.shown
+        if parameters is None:
+            self.pointing.follow(None, None)
+        elif self._result is not None:
+            self.pointing.follow(self._result["segments"], parameters.volume)
         self._hide_others()
         self._show_face()
         self._display()
@@ -71,6 +77,10 @@ class ModelBox:
 
     def _updated(self, result: dict | None) -> None:
         self._result = result
+        parameters = self._parameters
+        self.pointing.follow(
+            None if result is None else result["segments"], None if parameters is None else parameters.volume
+        )
         self._say("" if result is None else self._findings(result))
         self._show_face()
         if result is not None:
@@ -92,6 +102,16 @@ class ModelBox:
             return segments_face(wall, scar)
         in_study = {k: ml for k, ml in scar.items() if wall[k]}
         return volume_face(in_study, title="", quantity=_("Scar per segment"))
+
+    def _point(self, segment: int) -> None:
+        """Mark in the slices what the mouse is over on the bull's-eye."""
+        self._hovered(segment)
+        mark(None if self._parameters is None else self._parameters.aha, segment)
+
+    def _pointed(self, segment: int) -> None:
+        """Mark on the bull's-eye what the mouse is over in the slices."""
+        self.bullseye.point_at(segment)
+        self._hovered(segment)
 
     def _hovered(self, segment: int) -> None:
         """Say under the bull's-eye what its tip says of the segment under the mouse."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from claimslicer.errors import FrameMissing
@@ -18,12 +18,16 @@ from SMILEModuleLib.scar_node import Made
 
 @dataclass(frozen=True)
 class Heart:
-    """A study's heart as the worker found it: ml of wall and of present scar in each segment it shows."""
+    """A study's heart as the worker found it: ml of wall and of present scar in each segment it shows.
+
+    ``segments`` are the AHA segments ``(z, y, x)`` on the study's grid.
+    """
 
     key: str
     wall_ml: dict[int, float]
     existing_ml: dict[int, float]
     lv_ml: float
+    segments: np.ndarray = field(compare=False)
 
     @classmethod
     def from_answer(cls, answer: dict) -> Heart:
@@ -32,7 +36,7 @@ class Heart:
             {int(number): ml for number, ml in answer[name].items() if ml > 0}
             for name in ("segment_ml", "existing_ml")
         )
-        return cls(answer["key"], wall, existing, answer["lv_ml"])
+        return cls(answer["key"], wall, existing, answer["lv_ml"], answer["segments"])
 
 
 @dataclass(frozen=True)

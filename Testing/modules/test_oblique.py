@@ -191,3 +191,28 @@ def test_another_volume_that_is_chosen_is_shown_and_what_was_said_before_goes(vi
 
 def test_the_only_volume_is_chosen_already(views, open_panel, phantom):
     assert open_panel("SegmentationModule").parameters.volume is phantom[0]
+
+
+def test_pointing_goes_from_the_bulls_eye_to_the_slices_and_back(views, oblique, open_panel, wait_for):
+    from ClaimSlicerLib.mrml import volume_geometry
+
+    volume, _labels = oblique
+    crosshair = slicer.vtkMRMLCrosshairNode()  # Slicer itself makes it
+    crosshair.SetSingletonTag("default")
+    crosshair = slicer.mrmlScene.AddNode(crosshair)
+    panel = show_the_model(open_with_the_phantom(open_panel, oblique), wait_for)
+    before = pixels("Red")
+    panel.model.bullseye.segmentHovered.emit(8)
+    marked = pixels("Red")
+    assert (np.abs(marked - before).max(axis=2) > 8).mean() > 0.02, "the others are paler"
+    panel.model.bullseye.segmentHovered.emit(0)
+    assert np.array_equal(pixels("Red"), before)
+
+    segments = panel.model._result["segments"]
+    place = np.argwhere(segments == 11)[5]
+    ras = volume_geometry(volume).index_to_physical(place.astype(float)) * (-1, -1, 1)
+    crosshair.SetCursorPositionRAS(ras.tolist())
+    assert panel.model.bullseye.hovered == 11
+    assert "11" in panel.ui.hoverLabel.text
+    crosshair.SetCursorPositionInvalid()
+    assert panel.model.bullseye.hovered == 0

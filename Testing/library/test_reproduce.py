@@ -90,6 +90,28 @@ def test_an_image_is_made_again_from_its_recipe_alone(cli, results):
     assert outcome.code == 0 and "(image)" in outcome.out, outcome
 
 
+def test_it_is_made_again_with_as_many_threads(cli, results, case, tmp_path, monkeypatch):
+    """Sums are rounded otherwise with more threads; the recipe tells how many there were."""
+    import claimslicer.synthesis
+    import torch
+
+    recipe = json.loads((results / "image_synthetic.json").read_text(encoding="utf-8"))
+    assert recipe["computed"] == {"device": "cpu", "threads": torch.get_num_threads()}
+    before, asked, paint = torch.get_num_threads(), [], claimslicer.synthesis.synthesize
+    recipe["computed"]["threads"] = before + 2
+    file = tmp_path / "image_synthetic.json"
+    file.write_text(json.dumps(recipe), encoding="utf-8")
+
+    def noting(*arguments, **options):
+        asked.append(torch.get_num_threads())
+        return paint(*arguments, **options)
+
+    monkeypatch.setattr("claimslicer.synthesis.synthesize", noting, raising=False)
+    assert cli("reproduce", file, *painted(results), "--out", tmp_path / "again.nii.gz").code == 0
+    assert asked == [before + 2]
+    assert torch.get_num_threads() == before
+
+
 def test_a_result_that_was_changed_is_told(cli, results, case, tmp_path):
     """One voxel more is found, and the exit code says so."""
     stored = read_study(results / "image_synthetic.nii.gz")

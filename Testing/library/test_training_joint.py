@@ -303,7 +303,7 @@ def test_a_run_is_not_overwritten_nor_gone_on_with_other_settings(first_stages, 
     origin.card_file.write_text(card.to_json(), encoding="utf-8")
     given = {"initial_segmenter": str(folder), "initial_generator": first_stages["generator"]}
     skipped = {"pretrain_segmenter_steps": 0, "generator_steps": 0, "joint_steps": 1}
-    decay = {"segmentation": {**TINY["segmentation"], "weight_decay": 0.01}}
+    decay = {"segmentation": {**TINY["segmentation"], "weight_decay": 0.01, "batch_size": 3}}
     config = tiny_config(tmp_path, **skipped, **given, **decay)
     assert len(train_joint(config, resume=False)) == 3
     assert not (config.out / "segmenter").exists()
@@ -312,6 +312,9 @@ def test_a_run_is_not_overwritten_nor_gone_on_with_other_settings(first_stages, 
     assert card.data["description"].count("begun from") == 1, "the same said of both"
     assert card.training["initial_segmenter"] == "segmenter", "a name, not a path"
     assert card.training["weight_decay"] == 1e-4
+    assert (card.training["learning_rate"], card.training["batch_size"]) == (config.learning_rate, 2)
+    told = resolve(config.out, "segmentation").card.training
+    assert (told["learning_rate"], told["batch_size"]) == (config.segmenter_learning_rate, 3)
     assert resolve(config.out, "segmentation").card.real_only == (False,)
     assert resolve(config.out, "segmentation").card.training["weight_decay"] == 0.01
     with pytest.raises(ModelError, match="already holds a run"):

@@ -60,3 +60,10 @@ def test_numbers_with_an_exponent_are_numbers(tmp_path):
     config = JointConfig.from_yaml(path)
     assert (config.learning_rate, config.segmenter_stage().weight_decay) == (0.001, 0.02)
     assert config.name == "one1e3"
+
+
+def test_a_networks_own_batch_size_holds_in_the_third_stage_too(tmp_path):
+    given = {"cache": tmp_path / "a", "out": tmp_path / "b", "batch_size": 3}
+    config = JointConfig(**given, segmentation={"batch_size": 7})
+    assert (config.batch_size_of("segmentation"), config.batch_size_of("synthesis")) == (7, 3)
+    assert config.segmenter_stage().batch_size == 7

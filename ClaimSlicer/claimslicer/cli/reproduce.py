@@ -128,6 +128,16 @@ def _values(comparison: Comparison) -> dict[str, Any]:
     }
 
 
+def _computed_otherwise(record: Mapping[str, Any]) -> str:
+    """Return why the same versions may have given another result."""
+    computed = record.get("computed")
+    if computed is None:
+        return "maybe it was made with another number of threads or on another device, which it doesn't say"
+    return (
+        f"it was made on {computed['device']} with {computed['threads']} threads, maybe on another processor"
+    )
+
+
 def _judge(record: Mapping[str, Any], found: Sequence[Comparison]) -> None:
     """Raise NotReproduced for the first file that differs, with what may be why."""
     from claimslicer.cohorts.reproduce import changed_versions
@@ -135,7 +145,7 @@ def _judge(record: Mapping[str, Any], found: Sequence[Comparison]) -> None:
     for comparison in found:
         if not comparison.identical:
             changed = changed_versions(record)
-            why = "; ".join(changed) or "maybe it was made on another device"
+            why = "; ".join(changed) or _computed_otherwise(record)
             raise NotReproduced(
                 f"{comparison.file} differs from what was made again in {comparison.differing} voxels, by up "
                 f"to {comparison.largest:g}: {why}."

@@ -135,6 +135,13 @@ def make_again(recipe: Mapping[str, Any], inputs: Inputs) -> dict[str, Made]:
     model = check_inputs(recipe, inputs)
     if recipe["command"] == "smile":
         return _smile(recipe, inputs.study)
+    from claimslicer.devices import computing_as
+
+    with computing_as(recipe.get("computed")):
+        return _with_networks(recipe, inputs, model)
+
+
+def _with_networks(recipe: Mapping[str, Any], inputs: Inputs, model: str | Path | None) -> dict[str, Made]:
     if recipe["command"] == "segment":
         from claimslicer.segmentation import segment
 

@@ -33,6 +33,8 @@ from claimslicer.labels import (
     myocardium_mask,
     scar_of_labels,
 )
+from claimslicer.models.leakage import leakage
+from claimslicer.models.registry import resolve
 from claimslicer.outputs import check_outside, make_folder, write_text
 from claimslicer.smile import ScarMask, generate_scar, random_spec
 from claimslicer.studies import Study, read_study
@@ -105,6 +107,13 @@ def evaluate(config: EvaluationConfig, events: Events = SILENT) -> list[ScarReco
     }
     _claim_folder(config, weights, cases)
     events.emit("judge", message=judged_by(config.segmenter))
+    names = [case.folder.name for case in cases]
+    for role, model, kind in (
+        ("generator", config.model, "synthesis"),
+        ("judge", config.segmenter, "segmentation"),
+    ):
+        if said := leakage(role, resolve(model, kind).card, names):  # type: ignore[arg-type]
+            events.emit("leakage", message=said)
     missing = [job for job in jobs if not job.path(config.out).exists()]
     training = _training_scars(config) if missing else np.empty((0, 0), np.float32)
     for number, (case, own) in enumerate(groupby(missing, lambda job: job.case)):

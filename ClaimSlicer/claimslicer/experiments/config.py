@@ -189,7 +189,6 @@ class ExperimentConfig:
 
         Nothing is validated on the way: no patient is left to choose by.
         """
-        size = {key: self.segmentation[key] for key in ("batch_size",) if key in self.segmentation}
         own = {
             "data": "see the experiment's settings",
             "checkpoint_every": self.checkpoint_every,
@@ -204,7 +203,7 @@ class ExperimentConfig:
             "segmentation": dict(self.segmentation),
             "synthesis": dict(self.synthesis),
         }
-        return JointConfig(cache=cache, out=out, seed=seed, **{**own, **size, **self.joint, **settings})
+        return JointConfig(cache=cache, out=out, seed=seed, **{**own, **self.joint, **settings})
 
 
 def _path(folder: Path, value: Any) -> Path:

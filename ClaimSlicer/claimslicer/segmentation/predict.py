@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from claimslicer.devices import choose_device
+from claimslicer.devices import choose_device, computed_on
 from claimslicer.errors import ModelError
 from claimslicer.events import SILENT, Events
 from claimslicer.labels import Label, myocardium_mask
@@ -112,7 +112,10 @@ def segment(
         raise no_left_ventricle(study, found.weights)
     settings = {"centre_yx": found.centre_yx, "clean": clean, "scaling": found.scaling}
     settings |= {"phase": phase} if phase else {}
-    recipe = make_recipe("segment", study, settings, weights=found.weights, **found.packages)
+    computed = computed_on(choose_device(device))
+    recipe = make_recipe(
+        "segment", study, settings, weights=found.weights, computed=computed, **found.packages
+    )
     scaled = found.scaling.apply(found.probabilities) if found.scaling else found.probabilities
     events.progress("segmenting", 1.0, "done")
     if warning := _too_large(labels, study):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from claimslicer.devices import computed_on
 from claimslicer.errors import SpecificationError, StudyError
 from claimslicer.events import SILENT, Events
 from claimslicer.labels import Label, ScarLabel, infarct_mask, myocardium_mask
@@ -178,7 +179,15 @@ def synthesize_variants(
         **told,
     }
     masks: dict[str, Any] = {"scar": scar} if intensity is None else {"scar": scar, "intensity": intensity}
-    recipe = make_recipe("synthesize", study, settings, weights=generator.weights, synthetic=True, **masks)
+    recipe = make_recipe(
+        "synthesize",
+        study,
+        settings,
+        weights=generator.weights,
+        computed=computed_on(generator.device),
+        synthetic=True,
+        **masks,
+    )
     border = Border.of(labels, scar, halo, spacing)
     inside = scar != ScarLabel.NONE
     changing = inside | halo | endocardium.mask

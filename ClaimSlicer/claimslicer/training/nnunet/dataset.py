@@ -14,16 +14,18 @@ from typing import Any
 import numpy as np
 
 from claimslicer import __version__
-from claimslicer.errors import OutputError, SpecificationError
+from claimslicer.errors import ModelError, OutputError, SpecificationError
 from claimslicer.events import SILENT, Events
 from claimslicer.json_files import read_json
 from claimslicer.labels import Label, infarct_mask
-from claimslicer.models.card import check_name
+from claimslicer.models.card import ModelCard, check_name
+from claimslicer.models.leakage import leakage
+from claimslicer.models.registry import resolve
 from claimslicer.outputs import check_outside, folder_for, output_error
 from claimslicer.studies import make_recipe, write_volume
 from claimslicer.studies.write import MADE_WITH
 from claimslicer.training.nnunet.folds import Case, Fold, make_folds
-from claimslicer.training.nnunet.sources import Source, read_sources
+from claimslicer.training.nnunet.sources import Source, painted_by, read_sources
 
 LABELS = {label.name.lower(): int(label) for label in Label if label is not Label.RIGHT_VENTRICLE}
 """Names and values in ``dataset.json``: the internal table's 0–4."""
@@ -78,6 +80,8 @@ def export_dataset(
         ]
         folds = make_folds(cases_written, settings.folds)
         kept = _without_unused(folder, cases_written, folds, events)
+        for sentence in _leaks(kept, folds):
+            events.emit("leakage", message=sentence)
         _write_json(folder / "dataset.json", _description(settings, kept, folds))
         _write_json(folder / "splits_final.json", folds)
     return target
@@ -132,7 +136,8 @@ def _write_case(folder: Path, source: Source, number: int) -> Case:
     write_volume(image, study.image, study.geometry, encoding=study.encoding, **marks)
     inside = np.where(labels > max(LABELS.values()), Label.BACKGROUND, labels).astype(np.uint8)
     write_volume(folder / "labelsTr" / f"{name}{FILE_ENDING}", inside, study.geometry, **marks)
-    return Case(name, source.patient, source.part, study.synthetic, bool(infarct_mask(labels).any()))
+    painter = painted_by(study) if study.synthetic else None
+    return Case(name, source.patient, source.part, study.synthetic, bool(infarct_mask(labels).any()), painter)
 
 
 def _without_unused(folder: Path, cases: Sequence[Case], folds: Sequence[Fold], events: Events) -> list[Case]:
@@ -145,6 +150,35 @@ def _without_unused(folder: Path, cases: Sequence[Case], folds: Sequence[Fold], 
             for path in folder.glob(f"*/{case.name}*"):
                 path.unlink()
     return kept
+
+
+def _leaks(cases: Sequence[Case], folds: Sequence[Fold]) -> Iterator[str]:
+    """Yield a sentence for each generator that learnt from patients held back where its studies are."""
+    by_name = {case.name: case for case in cases}
+    held_back: dict[tuple[str, str] | None, set[str]] = {}
+    for fold in folds:
+        patients = {by_name[name].patient for name in fold["val"]}
+        children = (by_name[name] for name in fold["train"] if name in by_name and by_name[name].synthetic)
+        for painter in {child.painted_by for child in children}:
+            held_back.setdefault(painter, set()).update(patients)
+    for painter, patients in held_back.items():
+        card = None if painter is None else _card_of(*painter)
+        if card is None:
+            yield (
+                "Which generator painted some of the synthetic studies isn't known, or it isn't here: if it "
+                "was trained on patients whom a fold holds back, it leaks them into that fold's training."
+            )
+        elif said := leakage("generator", card, patients):
+            yield f"{said} Its studies are in folds that hold these back: train a generator for each fold."
+
+
+def _card_of(name: str, sha256: str) -> ModelCard | None:
+    """Return the card of the generator with these weights, None where it isn't among the models here."""
+    try:
+        card = resolve(name, "synthesis").card
+    except ModelError:
+        return None
+    return card if card.sha256 == sha256 else None
 
 
 def _description(settings: DatasetSettings, cases: Iterable[Case], folds: Sequence[Fold]) -> dict[str, Any]:

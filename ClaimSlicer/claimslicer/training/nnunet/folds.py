@@ -12,13 +12,17 @@ from claimslicer.training.data.splits import Part
 
 @dataclass(frozen=True)
 class Case:
-    """One case of a data set: its identifier, whose heart it shows, and the part of the patient's split."""
+    """One case of a data set: its identifier, whose heart it shows, and the part of the patient's split.
+
+    ``painted_by`` is name and hash of the weights that painted a synthetic one, where that is known.
+    """
 
     name: str
     patient: str
     part: Part
     synthetic: bool = False
     has_infarct: bool = False
+    painted_by: tuple[str, str] | None = None
 
 
 Fold = dict[str, list[str]]

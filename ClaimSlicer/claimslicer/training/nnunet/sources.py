@@ -97,6 +97,17 @@ def read_sources(cases: Path, synthetic: Path | None = None, events: Events = SI
             yield source
 
 
+def painted_by(study: Study) -> tuple[str, str] | None:
+    """Return name and hash of the weights that painted a synthetic study, where its recipe tells them."""
+    if study.source is None:
+        return None
+    try:
+        weights = read_json(sidecar_path(study.source))["weights"]
+        return str(weights["name"]), str(weights["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _labelled(path: Path) -> Study:
     study = read_study(path)
     if study.labels is None:

@@ -39,7 +39,7 @@ class JointConfig(TrainingConfig):
 
     A stage of 0 steps is left out; the networks then come from ``initial_segmenter``, ``initial_generator``.
     ``segmentation`` and ``synthesis`` hold settings of these trainings, which count in all stages, but for
-    batch size, learning rate, warm-up and averaging: the third stage's are those at this level.
+    learning rate, warm-up and averaging: the third stage's are those at this level.
     """
 
     steps: int = field(init=False, default=1)
@@ -55,13 +55,13 @@ class JointConfig(TrainingConfig):
     initial_generator: str = ""
     """Name or path of a generator to begin from, instead of the second stage or before it."""
     segmentation: dict[str, Any] = field(default_factory=dict)
-    """Settings of the segmenter's training, which count in all stages, but for batch size, learning rate,
-    warm-up and averaging: the third stage's are those of this table."""
+    """Settings of the segmenter's training, which count in all stages, but for learning rate, warm-up and
+    averaging: the third stage's are those of this table."""
     synthesis: dict[str, Any] = field(default_factory=dict)
     """Settings of the generator's training, likewise."""
 
     batch_size: int = 12
-    """Samples of each network in a batch of the third stage."""
+    """Samples in a batch of the third stage, of a network whose own table gives no ``batch_size``."""
     learning_rate: float = 2e-4
     """The generator's learning rate in the third stage."""
     segmenter_learning_rate: float = 5e-4
@@ -143,6 +143,10 @@ class JointConfig(TrainingConfig):
         """Return what the weights depend on: nothing about what isn't used."""
         values = super().to_dict()
         return {key: value for key, value in values.items() if _UNUSED.get(key, ...) != value}
+
+    def batch_size_of(self, network: str) -> int:
+        """Return the samples in a batch of the third stage of ``segmentation`` or ``synthesis``."""
+        return int(getattr(self, network).get("batch_size", self.batch_size))
 
     def scar_target(self) -> ScarTarget | None:
         """Return the target distribution. Raises SpecificationError."""

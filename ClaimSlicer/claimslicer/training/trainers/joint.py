@@ -71,7 +71,6 @@ class JointTrainer:
         self, config: JointConfig, cohort: Cohort, segmenter: str, generator: str, events: Events = SILENT
     ) -> None:
         self.config = config
-        size: dict[str, Any] = {"batch_size": config.batch_size}
         labelled = [
             study
             for study in cohort.studies
@@ -82,13 +81,16 @@ class JointTrainer:
                 config.segmenter_stage(),
                 initial_weights=segmenter,
                 synthetic_share=config.synthetic_share,
-                **size,
+                batch_size=config.batch_size_of("segmentation"),
             ),
             Cohort(tuple(labelled)),
         )
         self._generation = SynthesisTrainer(
             dataclasses.replace(
-                config.generator_stage(), initial_weights=generator, reward_weight=0.0, **size
+                config.generator_stage(),
+                initial_weights=generator,
+                reward_weight=0.0,
+                batch_size=config.batch_size_of("synthesis"),
             ),
             cohort,
         )

@@ -113,7 +113,7 @@ def _train_together(
     average = train(trainer, resume=resume, events=events)
     networks = trainer.networks
     began = resolve(segmenter, "segmentation").card
-    # Each network's own weight decay holds in this stage too, not the one at the settings' top.
+    # Each network's card tells what held for it in this stage, not what stands at the settings' top.
     told = with_origins(config, INITIAL_MODELS)
     weights = [
         ship(
@@ -123,6 +123,8 @@ def _train_together(
             dataclasses.replace(
                 told,
                 weight_decay=config.segmenter_stage().weight_decay,
+                learning_rate=config.segmenter_learning_rate,
+                batch_size=config.batch_size_of("segmentation"),
                 real_only=told.real_only and all(began.real_only),
             ),
             cohort,
@@ -132,7 +134,11 @@ def _train_together(
             compact_state(average.get_submodule("generator")) | trainer.generator_extras(),
             "synthesis",
             networks["synthesis"],
-            dataclasses.replace(told, weight_decay=config.generator_stage().weight_decay),
+            dataclasses.replace(
+                told,
+                weight_decay=config.generator_stage().weight_decay,
+                batch_size=config.batch_size_of("synthesis"),
+            ),
             cohort,
             trainer.validate_generator(average),
         ),

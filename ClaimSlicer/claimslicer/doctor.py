@@ -53,6 +53,7 @@ NEEDED = (
 )
 OPTIONAL = (
     Package("pydicom", "pydicom", "3.0", "DICOM folders"),
+    Package("highdicom", "highdicom", "0.28", "results as DICOM"),
     Package("nnunetv2", "nnunetv2", "2.8", "nnU-Net"),
     Package("dask", "dask", "2024.5", "cohorts on clusters"),
 )

@@ -123,7 +123,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise output_error(path, error) from error
     finally:
-        if temporary.parent.is_dir():
+        # What can't be removed any more, on a disk that became read-only, is hidden by its name.
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 

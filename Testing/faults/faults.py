@@ -154,6 +154,8 @@ def try_all(operation: Operation, folder: Path) -> tuple[Counter, list[str], int
                 wrong.append(f"{said}: not a sentence")
             if fault == "full" and hidden:
                 wrong.append(f"{said}: left {hidden[0].name}")
+            if operation.once and state == "new":
+                continue  # it refuses to write over what is there
             again = run(operation, 1, place)
             if again != 0 or judge(content(place, operation), states[0], states[1], operation) != "new":
                 wrong.append(f"{said}: done again it gives no new result ({again})")

@@ -18,13 +18,14 @@ class Operation:
     """``run(folder, version)`` writes version 0 or 1 of a result into ``folder``.
 
     ``beside`` are files that may be missing for a moment, a recipe beside its volume; ``by_name`` compares
-    names alone, where contents hold the time.
+    names alone, where contents hold the time; what is written ``once`` is never written over.
     """
 
     name: str
     run: Callable[[Path, int], None]
     beside: tuple[str, ...] = ()
     by_name: bool = False
+    once: bool = False
 
 
 @cache
@@ -147,9 +148,12 @@ OPERATIONS = (
     Operation("quantify", _command("quantify", "IN/heart.nii", "--out", "OUT")),
     Operation("inspect --json", _inspect),
     Operation(
-        "dicom", _command("dicom", "IN/heart.nii", "IN/heart_labels.nii", "--out", "OUT/vSEED"), by_name=True
+        "dicom",
+        _command("dicom", "IN/heart.nii", "IN/heart_labels.nii", "--out", "OUT/vSEED"),
+        by_name=True,
+        once=True,
     ),
-    Operation("save_model", _model),
+    Operation("save_model", _model, beside=("segmentation.json",)),
     Operation("checkpoint", _checkpoint),
     Operation("training cache", _cache),
     Operation("review queue", _queue),

@@ -328,5 +328,6 @@ def _write(out: Path, made: Sequence[Sequence[Dataset]]) -> list[Path]:
     except OSError as error:
         raise output_error(out, error) from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary.exists():
+            shutil.rmtree(temporary, ignore_errors=True)
     return files

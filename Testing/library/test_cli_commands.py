@@ -211,7 +211,8 @@ def test_models_travel(cli, tmp_path, monkeypatch):
     monkeypatch.setenv("CLAIM_MODELS", str(tmp_path / "two"))
     assert "CC0" in cli("models", "import", tmp_path / "mine.zip").out
     assert "mine" in cli("models", "list").out
-    assert '"CC0"' in cli("models", "show", "mine").out
+    assert "CC0" in cli("models", "show", "mine").out
+    assert '"terms": "CC0"' in cli("models", "show", "mine", "--full").out
     assert "intact" in cli("models", "verify", "mine").out
     weights = tmp_path / "two" / "mine" / "synthesis.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1])

@@ -238,3 +238,20 @@ def test_shipped_models_verify_and_say_their_terms():
         model.verify()
         assert "CC BY-NC-SA 4.0" in model.card.terms
         assert (model.weights.parent / "LICENSE").is_file()
+
+
+def test_a_model_is_imported_under_another_name_shown_on_some_lines_and_removed(cli, tmp_path):
+    source = save(tmp_path / "run").parent
+    assert cli("models", "import", source, "--name", "../evil").code == 2
+    assert cli("models", "import", source, "--name", "yours").code == 0
+    assert registry.resolve("yours", "synthesis").card.name == "yours"
+    registry.resolve("yours", "synthesis").verify()
+    assert cli("models", "import", source, "--name", "yours").code == 2
+    shown = cli("models", "show", "yours").out
+    assert len(shown.splitlines()) < 15
+    for words in ("1 validation", "CC0", "yours (synthesis)"):
+        assert words in shown
+    assert '"widths"' in cli("models", "show", "yours", "--full").out
+    assert cli("models", "remove", "emidec").code == 2
+    assert cli("models", "remove", "yours").code == 0
+    assert cli("models", "remove", "yours").code == 2

@@ -8,6 +8,7 @@ from typing import get_args
 import numpy as np
 
 from claimslicer.anatomy.landmarks import AngleRule, Insertions
+from claimslicer.brief import brief
 from claimslicer.errors import AnatomyError
 from claimslicer.studies.geometry import Geometry
 
@@ -38,6 +39,8 @@ class LVFrame:
     slice_axis: int = 0
     septal_arc_deg: float = 120.0
     length_mm: float = float("nan")
+
+    __repr__ = brief
 
     def segment_ml(self, members: np.ndarray | None = None) -> dict[int, float]:
         """Return the ml of each segment that the frame shows, or of ``members`` (bool, (z, y, x)) in it."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,7 +12,12 @@ from claimslicer.cli.arguments import DeviceOption
 from claimslicer.cli.reporting import EventsOption, reporting
 from claimslicer.errors import ModelError
 
-app = typer.Typer(help="List, show, import, export, verify and calibrate weights.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from claimslicer.models.registry import Model
+
+app = typer.Typer(
+    help="List, show, import, export, remove, verify and calibrate weights.", no_args_is_help=True
+)
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Model's name.", show_default=False)]
 
 
@@ -38,15 +44,60 @@ def list_all() -> None:
 
 
 @app.command()
-def show(name: NameArgument) -> None:
-    """Print a model's cards: data, split, training, figures, terms."""
+def show(
+    name: NameArgument,
+    full: Annotated[bool, typer.Option("--full", help="Print the whole cards, as JSON.")] = False,
+) -> None:
+    """Say what a model is: data, split, training, figures, terms."""
     from claimslicer.models.registry import list_models
 
     models = [model for model in list_models() if model.name == name]
     if not models:
         raise ModelError(f"There is no model {name!r}: see 'claim-slicer models list'.")
     for model in models:
-        typer.echo(f"{model.weights}\n{model.card.to_json()}")
+        typer.echo(f"{model.weights}\n{model.card.to_json()}" if full else _summary(model))
+
+
+def _summary(model: Model) -> str:
+    """Return a card on some lines."""
+    card = model.card
+    split = {part: value for part, value in card.split.items() if isinstance(value, list)}
+    counts = ", ".join(f"{len(names)} {part}" for part, names in split.items()) or "not stated"
+    lines = {
+        "file": model.weights,
+        "kind": f"{card.kind}, version {card.version}",
+        "data": card.data.get("description", "not stated"),
+        "split": f"{counts} studies",
+        "steps": _steps(card.training) or "not stated",
+        "figures": _figures(card.figures) or "not stated",
+        "calibrated": "yes" if card.calibration else "no",
+        "sha256": card.sha256,
+        "terms": card.terms,
+    }
+    if card.kind == "segmentation":
+        real = sum(card.real_only)
+        lines["labellers"] = f"{len(card.real_only)}, of which {real} learnt from real studies alone"
+    width = max(map(len, lines)) + 2
+    body = "\n".join(f"{name:{width}}{value}" for name, value in lines.items())
+    return f"{card.name} ({card.kind})\n{body}\n"
+
+
+def _steps(training: Mapping[str, Any]) -> str:
+    """Return the optimiser steps, of each member where there are several."""
+    members = [value for value in training.values() if isinstance(value, dict) and "steps" in value]
+    found = [one["steps"] for one in ([training] if "steps" in training else members)]
+    return ", ".join(map(str, found))
+
+
+def _figures(figures: Mapping[str, Any]) -> str:
+    """Return the numbers of a card's validation, those of several members as their mean."""
+    numbers: dict[str, list[float]] = {}
+    for one in (figures, *figures.values()):
+        validation = one.get("validation") if isinstance(one, dict) else None
+        for name, value in validation.items() if isinstance(validation, dict) else ():
+            if isinstance(value, int | float):
+                numbers.setdefault(name, []).append(float(value))
+    return ", ".join(f"{name} {sum(some) / len(some):.3g}" for name, some in numbers.items())
 
 
 @app.command("import")
@@ -54,12 +105,25 @@ def import_one(
     source: Annotated[
         Path, typer.Argument(help="A .safetensors file with its card, a folder or a zip archive.")
     ],
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="Name to ask for it by; else that on its card.", show_default=False),
+    ] = None,
 ) -> None:
     """Copy a model into your own models, checked."""
     from claimslicer.models.transfer import import_model
 
-    for model in import_model(source):
+    for model in import_model(source, name=name):
         typer.echo(f"Imported {model.name} ({model.card.kind}) to {model.weights}. Terms: {model.card.terms}")
+
+
+@app.command()
+def remove(name: NameArgument) -> None:
+    """Remove one of your own models."""
+    from claimslicer.models.transfer import remove_model
+
+    remove_model(name)
+    typer.echo(f"Removed {name}")
 
 
 @app.command()

@@ -6,10 +6,11 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from claimslicer.errors import ModelError, OutputError
-from claimslicer.models.card import KINDS
+from claimslicer.models.card import KINDS, check_name
 from claimslicer.models.registry import (
     PICKLES,
     SHIPPED,
@@ -26,12 +27,12 @@ SUFFIXES = (".safetensors", ".json", ".md", ".txt", "")
 MAX_BYTES = 4 * 1024**3
 
 
-def import_model(source: Path, *more: Path) -> list[Model]:
+def import_model(source: Path, *more: Path, name: str | None = None) -> list[Model]:
     """Copy a model into the user's folder and return what came in, checked.
 
     ``source`` is a weights file with its card beside it, a folder of such, or a zip archive of such a folder;
-    ``more`` are other kinds of the same model. The model takes the name on its cards. Raises ModelError when
-    it isn't right or the name is taken.
+    ``more`` are other kinds of the same model. The model takes the name on its cards, or ``name``. Raises
+    ModelError when it isn't right or the name is taken.
     """
     if not source.exists():
         raise ModelError(f"There is no {source}: check the name of the file or folder to import.")
@@ -43,13 +44,24 @@ def import_model(source: Path, *more: Path) -> list[Model]:
                 _stage(one, staged)
         except OSError as error:
             raise output_error(root, error) from error
-        name = _checked_name(source, staged)
+        own_name = _checked_name(source, staged)
+        name = own_name if name is None else _renamed(staged, name)
         target = root / name
         if target.exists() or (SHIPPED / name).exists():
-            raise ModelError(f"There is a model {name!r} already: remove it first, or rename the new one.")
+            raise ModelError(
+                f"There is a model {name!r} already: remove it first, or give the new one another --name."
+            )
         staged.rename(target)
         staged.mkdir()  # the context manager removes it
     return models_in(target)
+
+
+def _renamed(staged: Path, name: str) -> str:
+    """Write another name onto what is staged; return it."""
+    check_name(name)
+    for model in models_in(staged):
+        model.card_file.write_text(replace(model.card, name=name).to_json(), encoding="utf-8", newline="\n")
+    return name
 
 
 def export_model(name: str, archive: Path) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from claimslicer.anatomy.frame import LVFrame
+from claimslicer.brief import brief
 from claimslicer.errors import AnatomyError, StudyError
 from claimslicer.labels import Label, infarct_mask, myocardium_mask
 from claimslicer.quantification.chords import wall_chords
@@ -57,6 +58,8 @@ class Quantification:
     infarct_ml: float
     mvo_ml: float
     segments: tuple[SegmentQuantity, ...] = ()
+
+    __repr__ = brief
 
     @property
     def myocardium_g(self) -> float:

@@ -19,6 +19,10 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(name)
 
 
+def __dir__() -> list[str]:
+    return list(__all__)
+
+
 def _import_monai() -> None:
     """Import MONAI, which takes every package that it knows where it is there, without *transformers*.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from claimslicer.brief import brief
 from claimslicer.devices import choose_device, computed_on
 from claimslicer.errors import ModelError
 from claimslicer.events import SILENT, Events
@@ -49,6 +50,7 @@ class SegmentationResult:
     centre_yx: tuple[float, float]
     recipe: dict[str, Any]
     warning: str = ""
+    __repr__ = brief
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from claimslicer.anatomy.frame import LVFrame
+from claimslicer.brief import brief
 from claimslicer.errors import SpecificationError
 from claimslicer.labels import ScarLabel
 from claimslicer.smile.bed import Bed
@@ -37,6 +38,8 @@ class ScarMask:
     intensity: np.ndarray
     added: np.ndarray
     remark: str = ""
+
+    __repr__ = brief
 
     @property
     def volume_ml(self) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from claimslicer.brief import brief
 from claimslicer.studies.geometry import Geometry
 
 FIRST_SLICE = "first slice"
@@ -59,6 +60,8 @@ class Study:
     synthetic: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
     encoding: Encoding | None = None
+
+    __repr__ = brief
 
     @property
     def apex_first(self) -> bool | None:

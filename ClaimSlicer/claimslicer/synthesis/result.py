@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from claimslicer.brief import brief
 from claimslicer.errors import OutputError
 from claimslicer.labels import Label, ScarLabel
 from claimslicer.studies import Study, check_volume_path, write_volume
@@ -24,6 +25,8 @@ class SynthesisResult:
     difference: np.ndarray
     recipe: dict[str, Any]
     study: Study
+
+    __repr__ = brief
 
     @property
     def synthetic(self) -> bool:

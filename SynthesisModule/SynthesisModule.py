@@ -30,9 +30,10 @@ except ModuleNotFoundError as error:
 import qt
 from claimslicer.errors import StudyError
 from claimslicer.smile import ScarSpec
-from claimslicer.synthesis.settings import HALO_MM
+from claimslicer.synthesis.settings import BAND_MM, SAMPLING_STEPS
 from claimslicer.worker.messages import study_values
 from ClaimSlicerLib import views
+from ClaimSlicerLib.band import band_array
 from ClaimSlicerLib.choices import DEVICE_OPTIONS, Choice, ask_devices, model_options
 from ClaimSlicerLib.handover import go_to
 from ClaimSlicerLib.job import JobDisplay
@@ -44,7 +45,7 @@ from ClaimSlicerLib.worker import geometry_worker, model_worker
 from ClaimSlicerLib.wrapped import wrapped
 from SynthesisModuleLib.comparison_box import ComparisonBox
 from SynthesisModuleLib.options import STEPS, Sampler, Texture
-from SynthesisModuleLib.variants import KIND, add_variants
+from SynthesisModuleLib.variants import KIND, add_variants, remove_bands
 from SynthesisModuleLib.variants_box import VariantsBox
 
 MAXIMUM_SEED = 999999
@@ -61,8 +62,8 @@ class SynthesisModule(ScriptedLoadableModule):
         parent.dependencies = ["ClaimSlicer"]
         parent.contributors = ["The CLAIM for 3D Slicer developers"]
         parent.helpText = _(
-            "Paints a scar mask into an LGE study; only the mask's voxels change, and with a halo those of "
-            "the wall and the blood's edge next to it. The result is marked as synthetic. For research only, "
+            "Paints a scar mask into an LGE study, with the wall, blood and fat some millimetres round it; "
+            "every voxel further away stays as it is. The result is marked as synthetic. For research only, "
             "not for diagnosis. Nothing leaves this computer."
         )
         parent.acknowledgementText = _("After the CLAIM paper; see the README for the reference.")
@@ -83,15 +84,16 @@ class SynthesisModuleParameterNode:
     model: str = "emidec"
     device: str = "auto"
     sampler: Sampler
-    steps: Annotated[int, WithinRange(2, 300)] = 8
-    softBorder: bool = True  # noqa: N815
-    halo: bool = False
+    steps: Annotated[int, WithinRange(2, 300)] = SAMPLING_STEPS
+    softBorder: bool = False  # noqa: N815
+    band: bool = True
     repaintExisting: bool = False  # noqa: N815
     against: vtkMRMLScalarVolumeNode
     shown: vtkMRMLScalarVolumeNode
     arrangement: views.Arrangement
     fade: Annotated[int, WithinRange(0, 100)] = 100
     showSegmentations: bool = False  # noqa: N815
+    showPainted: bool = False  # noqa: N815
 
 
 class SynthesisModuleLogic(ScriptedLoadableModuleLogic):
@@ -114,7 +116,7 @@ class SynthesisModuleLogic(ScriptedLoadableModuleLogic):
             "num_inference_steps": parameters.steps,
             "repaint_existing": parameters.repaintExisting,
             "border_zone_mm": border_zone_mm(parameters.scar) if parameters.softBorder else 0.0,
-            "halo_mm": HALO_MM if parameters.halo else 0.0,
+            "band_mm": BAND_MM if parameters.band else 0.0,
             **self.texture(parameters),
         }
 
@@ -170,10 +172,10 @@ class SynthesisModuleWidget(Panel):
         self.models = Choice(ui.modelSelector, lambda name: self._set("model", name))
         self.devices = Choice(ui.deviceSelector, lambda name: self._set("device", name))
         self.devices.offer(DEVICE_OPTIONS)
-        ui.haloCheck.toolTip = _(
-            "Real scars blush up to {mm:g} mm into healthy wall and blend with the blood: voxels next to the "
-            "mask change then, too. A soft border leaves less of it."
-        ).format(mm=HALO_MM)
+        ui.bandCheck.toolTip = _(
+            "Wall, blood and fat up to {mm:g} mm beside the mask are painted in one go with the scar, which "
+            "leaves no seam. Unticked, only voxels of the mask change, at the price of a visible edge."
+        ).format(mm=BAND_MM)
         for button, slot in (
             (ui.applyButton, self.on_apply),
             (ui.newSeedButton, self.on_new_seed),
@@ -270,6 +272,7 @@ class SynthesisModuleWidget(Panel):
         if slicer.mrmlScene.IsBatchProcessing():
             return
         if is_made(node, KIND):
+            remove_bands(node)
             self.variants.refresh(self.job.running)
         if node.IsA("vtkMRMLScalarVolumeNode"):
             qt.QTimer.singleShot(0, self.update)  # what was compared may be gone
@@ -358,14 +361,15 @@ class SynthesisModuleWidget(Panel):
         with slicer.util.tryWithErrorDisplay(_("The variant could not be written.")):
             (node,) = self.variants.chosen()
             name = f"{node.GetName().replace(' ', '_')}.nii.gz"
-            title, kinds = (
-                _("Export synthetic study"),
-                "NIfTI (*.nii.gz *.nii);;NRRD (*.nrrd);;MetaImage (*.mha)",
-            )
-            path = qt.QFileDialog.getSaveFileName(self.parent, title, name, kinds)
+            title = _("Export synthetic study")
+            path = qt.QFileDialog.getSaveFileName(self.parent, title, name, FILE_KINDS)
             if path:
-                study = study_values(volume_study(node))
-                arguments = {"study": study, "file": str(Path(path)), "recipe": recipe_of(node)}
+                arguments = {
+                    "study": study_values(volume_study(node)),
+                    "file": str(Path(path)),
+                    "recipe": recipe_of(node),
+                    "band": band_array(node),
+                }
                 self.job.start(geometry_worker(), "write_image", arguments, _wrote)
 
     def on_segment(self, *_args) -> None:
@@ -377,7 +381,10 @@ class SynthesisModuleWidget(Panel):
 
 
 def _wrote(result: dict[str, typing.Any]) -> str:
-    return _("Wrote {file} and its recipe.").format(file=result["file"])
+    if result["band"] is None:
+        return _("Wrote {file} and its recipe.").format(file=result["file"])
+    text = _("Wrote {file} and its recipe, and beside it what was painted: {band}.")
+    return text.format(file=result["file"], band=Path(result["band"]).name)
 
 
 class SynthesisModuleTest(ScriptedLoadableModuleTest):

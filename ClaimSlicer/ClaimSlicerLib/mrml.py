@@ -87,14 +87,14 @@ def study_labels(node: slicer.vtkMRMLNode, volume: slicer.vtkMRMLScalarVolumeNod
     A label map's values are mapped as a file's are; a segmentation's segments are known by their names.
     """
     if node.IsA("vtkMRMLSegmentationNode"):
-        return to_internal(_named_segments(node, volume, LABEL_STYLES), node.GetName(), "EMIDEC")
+        return to_internal(named_segments(node, volume, LABEL_STYLES), node.GetName(), "EMIDEC")
     return to_internal(_label_map(node, volume), node.GetName())
 
 
 def scar_mask(node: slicer.vtkMRMLNode, volume: slicer.vtkMRMLScalarVolumeNode) -> np.ndarray:
     """Return a node's scar mask on the grid of ``volume``: uint8 values of ScarLabel."""
     if node.IsA("vtkMRMLSegmentationNode"):
-        return _named_segments(node, volume, SCAR_STYLES)
+        return named_segments(node, volume, SCAR_STYLES)
     scar = _label_map(node, volume)
     if not np.isin(scar, list(ScarLabel)).all():
         raise StudyError(f"{node.GetName()} is no scar mask: its values must be 0, 1 (scar) and 2 (MVO).")
@@ -110,12 +110,15 @@ def _label_map(node: slicer.vtkMRMLNode, volume: slicer.vtkMRMLScalarVolumeNode)
     return slicer.util.arrayFromVolume(node).copy()
 
 
-def _named_segments(
+def named_segments(
     node: slicer.vtkMRMLSegmentationNode,
     volume: slicer.vtkMRMLScalarVolumeNode,
     styles: Sequence[SegmentStyle],
 ) -> np.ndarray:
-    """Return the segments whose names are known, each with its style's value; a later style wins."""
+    """Return the segments whose names are known, uint8 ``(z, y, x)``, each with its style's value.
+
+    A later style wins. Raises StudyError when there is none, or the segmentation can't be used.
+    """
     _refuse_transform(node)
     segmentation = node.GetSegmentation()
     if not segmentation.ContainsRepresentation(BINARY_LABELMAP):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import slicer
 
-from ClaimSlicerLib.made import MADE_ATTRIBUTE, VOLUME_ROLE
+from ClaimSlicerLib import band
+from ClaimSlicerLib.made import MADE_ATTRIBUTE, VOLUME_ROLE, is_made
 
 HIDDEN_ATTRIBUTE = "ClaimSlicer.HiddenForAnotherStudy"
 """Node attribute of ours that isn't shown while another study is chosen."""
 ASIDE_ATTRIBUTE = "ClaimSlicer.Hidden"
 """Attribute of a segmentation's display node: it is hidden for as long as something is compared or judged."""
-SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
 OUTLINED_ATTRIBUTE = "ClaimSlicer.Outlined"
 """Attribute of a segmentation's display node: it was made outlines once; the user may fill it again."""
 
@@ -42,11 +40,14 @@ def outline(labels: slicer.vtkMRMLNode | None) -> None:
 
 
 def show_none_but(*kept: slicer.vtkMRMLNode | None) -> None:
-    """Take all segmentations but ``kept`` off the slices: they would hide what is judged."""
+    """Take all segmentations but ``kept`` off the slices: they would hide what is judged.
+
+    What was painted is shown and hidden on its own: :func:`ClaimSlicerLib.band.show_bands`.
+    """
     for display in slicer.util.getNodesByClass("vtkMRMLSegmentationDisplayNode"):
         if display.GetDisplayableNode() in kept:
             _bring_back(display)
-        elif display.GetVisibility2D():
+        elif display.GetVisibility2D() and not is_made(display.GetDisplayableNode(), band.KIND):
             display.SetAttribute(ASIDE_ATTRIBUTE, "1")
             display.SetVisibility2D(False)
 
@@ -59,24 +60,6 @@ def whiten(labels: slicer.vtkMRMLNode | None, white: bool) -> None:
     for key in labels.GetSegmentation().GetSegmentIDs():
         if tuple(display.GetSegmentOverrideColor(key)) != colour:
             display.SetSegmentOverrideColor(key, *colour)
-
-
-def show_surface(node: slicer.vtkMRMLSegmentationNode, shown: bool, hidden: Collection[str] = ()) -> None:
-    """Show a segmentation as surfaces in the 3-D views but for the segments ``hidden``, or no surface of it.
-
-    After each change of its labels it has to be called again: the surfaces are those of the labels before.
-    """
-    segmentation = node.GetSegmentation()
-    if not shown:
-        if segmentation.ContainsRepresentation(SURFACE):
-            node.RemoveClosedSurfaceRepresentation()
-        return
-    display = node.GetDisplayNode()
-    for key in segmentation.GetSegmentIDs():
-        display.SetSegmentVisibility3D(key, key not in hidden)
-    if not segmentation.ContainsRepresentation(SURFACE):
-        node.CreateClosedSurfaceRepresentation()
-    display.SetVisibility3D(True)
 
 
 def bring_back() -> None:

@@ -17,6 +17,7 @@ from claimslicer.figures.difference import Focus
 from claimslicer.figures.palette import SYNTHETIC as SYNTHETIC_COLOUR
 from slicer.i18n import tr as _
 
+from ClaimSlicerLib import band
 from ClaimSlicerLib.difference import add_bar, difference_of
 from ClaimSlicerLib.labelled import LabelledEnum
 from ClaimSlicerLib.overlays import bring_back, show_none_but, show_only
@@ -74,6 +75,7 @@ def install() -> None:
 def _on_layout(*_args) -> None:
     """End a comparison also when the user has chosen another layout in Slicer's own menu."""
     if comparing() is None:
+        band.show_bands(())
         bring_back()
 
 
@@ -270,9 +272,10 @@ def shown_opacity() -> float:
 
 
 def leave() -> None:
-    """Bring back the user's layout, and the segmentations that were hidden."""
+    """Bring back the user's layout, and the segmentations that were hidden; outlines of bands go."""
     _SETTLING.stop()
     with slicer.util.RenderBlocker():
+        band.show_bands(())
         bring_back()
         if comparing() is not None:
             layout = _layout_node()
@@ -286,6 +289,11 @@ def show_segmentations(shown: bool) -> None:
         bring_back()
     else:
         show_none_but()
+
+
+def show_painted(*volumes: slicer.vtkMRMLScalarVolumeNode) -> None:
+    """While comparing, outline what was painted in those of ``volumes`` that are synthetic, in no others."""
+    band.show_bands(volumes if comparing() is not None else ())
 
 
 class Flicker:

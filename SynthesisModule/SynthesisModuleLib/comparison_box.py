@@ -94,6 +94,8 @@ class ComparisonBox:
             if not self.flicker.running:
                 views.fade(parameters.fade / 100.0)
             views.show_segmentations(parameters.showSegmentations)
+            painted = (parameters.against, parameters.shown) if parameters.showPainted else ()
+            views.show_painted(*painted)
         self._enable(self._shown is not None)
 
     def end(self) -> None:
@@ -101,6 +103,7 @@ class ComparisonBox:
         self.stop_flicker()
         self._windows.stop()
         self._shown = None
+        views.show_painted()
         self.ui.lowLabel.text = self.ui.highLabel.text = ""
 
     def stop_flicker(self) -> None:

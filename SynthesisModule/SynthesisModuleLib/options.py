@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from claimslicer.synthesis.settings import SAMPLING_STEPS
 from ClaimSlicerLib.labelled import LabelledEnum
 from slicer.i18n import tr as _
 
-STEPS = {"dpm": 8, "ddim": 16, "flow": 16, "repaint": 300}
+STEPS = {"dpm": SAMPLING_STEPS, "ddim": 16, "flow": 16, "repaint": 300}
 """What each sampler is used with."""
 
 
 class Texture(LabelledEnum):
     """The library's textures, and that of another study of the scene."""
 
-    AUTO = None, _("Automatic, as in an average heart")
+    AUTO = None, _("Automatic, differing as patients do")
+    TYPICAL = "typical", _("Typical")
     FAINT = "faint", _("Faint")
     MEDIUM = "medium", _("Medium")
     BRIGHT = "bright", _("Bright")

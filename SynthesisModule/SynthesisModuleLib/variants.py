@@ -9,10 +9,11 @@ from typing import Any
 
 import slicer
 from claimslicer.errors import StudyError
+from ClaimSlicerLib.band import add_band, bands_left_by
 from ClaimSlicerLib.made import VOLUME_ROLE, is_made, mark_made
 from ClaimSlicerLib.mrml import add_volume, show_like, volume_geometry
 from ClaimSlicerLib.synthetic import mark_synthetic, plain_name, recipe_of
-from slicer import vtkMRMLScalarVolumeNode
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLStorableNode
 from slicer.i18n import tr as _
 
 KIND = "synthetic"
@@ -71,7 +72,7 @@ class Variant:
             (_("Sampler"), f"{settings.get('sampler')}, {settings.get('num_inference_steps')}"),
             (_("Seed"), recipe.get("seed")),
             (_("Texture"), self.texture),
-            (_("Changed"), _changed_text(settings.get("halo_mm", 0.0))),
+            (_("Changed"), _changed_text(settings)),
         )
         return "\n".join([self.node.GetName(), *(f"{name}: {value}" for name, value in lines)])
 
@@ -83,11 +84,15 @@ def _texture_text(texture: str | float | Mapping[str, Any] | None) -> str:
     return str(texture or _("auto"))
 
 
-def _changed_text(halo_mm: float) -> str:
+def _changed_text(settings: Mapping[str, Any]) -> str:
     """Say which voxels are not the original's."""
-    if not halo_mm:
-        return _("only voxels of the mask")
-    return _("voxels of the mask, and of wall and blood's edge up to {mm:g} mm beside it").format(mm=halo_mm)
+    if settings.get("band_mm"):
+        text = _("the mask, and wall, blood and fat up to {mm:g} mm beside it")
+        return text.format(mm=settings["band_mm"])
+    if settings.get("halo_mm"):  # of earlier versions
+        text = _("the mask, and wall and the blood's edge up to {mm:g} mm beside it")
+        return text.format(mm=settings["halo_mm"])
+    return _("only voxels of the mask")
 
 
 def variants() -> list[Variant]:
@@ -99,12 +104,12 @@ def variants() -> list[Variant]:
 def add_variants(
     result: Mapping[str, Any], original: vtkMRMLScalarVolumeNode
 ) -> list[vtkMRMLScalarVolumeNode]:
-    """Add a volume node for each image that the worker painted, shown as ``original`` is."""
+    """Add a volume node for each image that the worker painted, shown as ``original`` is, and its band."""
     geometry = volume_geometry(original)
     now = datetime.now().isoformat(timespec="seconds")
     nodes = []
-    painted = zip(result["images"], result["recipes"], result["scar_levels"], strict=True)
-    for image, recipe, level in painted:
+    painted = zip(*(result[key] for key in ("images", "bands", "recipes", "scar_levels")), strict=True)
+    for image, band, recipe, level in painted:
         name = _("{name} synthetic {seed}").format(name=plain_name(original), seed=recipe["seed"])
         node = add_volume(image, geometry, name, synthetic=True)
         mark_synthetic(node, recipe)
@@ -112,17 +117,29 @@ def add_variants(
         node.SetAttribute(TIME_ATTRIBUTE, now)
         node.SetAttribute(LEVEL_ATTRIBUTE, f"{level:.1f}")
         show_like(node, original)
+        add_band(band, node)
         nodes.append(node)
     return nodes
 
 
 def remove_variant(node: vtkMRMLScalarVolumeNode) -> None:
-    """Take a variant of ours out of the scene with its display and storage nodes; files stay.
+    """Take a variant of ours out of the scene with its band and their display and storage nodes; files stay.
 
     Raises ValueError for any other node.
     """
     if not is_made(node, KIND):
         raise ValueError(f"{node.GetName()} is no variant of ours.")
+    _remove(node)
+    remove_bands(node)
+
+
+def remove_bands(node: vtkMRMLScalarVolumeNode) -> None:
+    """Take out of the scene what a variant leaves behind that was removed."""
+    for band in bands_left_by(node):
+        _remove(band)
+
+
+def _remove(node: vtkMRMLStorableNode) -> None:
     belonging = [
         node.GetStorageNode(),
         *(node.GetNthDisplayNode(i) for i in range(node.GetNumberOfDisplayNodes())),

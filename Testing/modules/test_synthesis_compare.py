@@ -87,6 +87,8 @@ def test_two_variants_are_compared_and_one_by_a_double_click(panel, phantom):
 
 
 def test_without_its_original_a_variant_can_still_be_exported(panel, phantom, dialogs, tmp_path):
+    from ClaimSlicerLib.band import band_array
+
     (node,) = paint(panel)
     image = slicer.util.arrayFromVolume(node).copy()
     slicer.mrmlScene.RemoveNode(phantom[0])
@@ -102,14 +104,94 @@ def test_without_its_original_a_variant_can_still_be_exported(panel, phantom, di
         study = read_study(written)
         assert study.synthetic
         assert np.array_equal(study.image, image)
-        sidecar = json.loads((tmp_path / "mine_synthetic.json").read_text(encoding="utf-8"))
-        assert (sidecar["synthetic"], sidecar["command"], sidecar["seed"]) == (True, "synthesize", 0)
+        for stem in ("mine_synthetic", "mine_band_synthetic"):
+            sidecar = json.loads((tmp_path / f"{stem}.json").read_text(encoding="utf-8"))
+            assert (sidecar["synthetic"], sidecar["command"], sidecar["seed"]) == (True, "synthesize", 0)
+        beside = tmp_path / name.replace("mine", "mine_band_synthetic")
+        assert beside.name in panel.ui.resultLabel.text
+        assert np.array_equal(read_study(beside).image, band_array(node))
     dialogs.shown.clear()
     (tmp_path / "file").touch()
     dialogs.paths.append(tmp_path / "file" / "image.nrrd")
     click(panel.ui.exportButton)
     wait_for(lambda: not panel.job.running)
     assert len(dialogs.errors()) == 1
+
+
+def test_a_variant_of_an_earlier_version_is_exported_without_a_band(panel, dialogs, tmp_path):
+    from ClaimSlicerLib.band import band_of
+    from ClaimSlicerLib.synthetic import RECIPE_ATTRIBUTE, recipe_of
+    from SynthesisModuleLib.variants import variants
+
+    (node,) = paint(panel)
+    slicer.mrmlScene.RemoveNode(band_of(node))
+    recipe = recipe_of(node)
+    recipe["settings"] = {**recipe["settings"], "halo_mm": 3.0}
+    del recipe["settings"]["band_mm"]
+    node.SetAttribute(RECIPE_ATTRIBUTE, json.dumps(recipe))
+    assert "the blood's edge up to 3 mm beside it" in variants()[0].tip()
+    choose_row(panel, 0)
+    dialogs.paths.append(tmp_path / "old.nii.gz")
+    click(panel.ui.exportButton)
+    wait_for(lambda: not panel.job.running)
+    assert dialogs.errors() == []
+    assert {path.name for path in tmp_path.iterdir()} == {"old_synthetic.nii.gz", "old_synthetic.json"}
+
+
+def test_what_was_painted_is_outlined_on_request_and_goes_with_the_comparison(panel):
+    from ClaimSlicerLib import views
+    from ClaimSlicerLib.band import band_of
+
+    first, second = paint(panel, 2)
+
+    def outlined() -> list[bool]:
+        return [bool(band_of(node).GetDisplayNode().GetVisibility()) for node in (first, second)]
+
+    assert not panel.ui.paintedCheck.checked
+    assert outlined() == [False, False]
+    panel.ui.paintedCheck.click()
+    assert outlined() == [True, False]
+    assert band_of(first).GetDisplayNode().GetVisibility2D()
+    choose_row(panel, 0)
+    choose_row(panel, 1, CONTROL)
+    click(panel.ui.compareButton)
+    assert outlined() == [True, True]
+    panel.ui.paintedCheck.click()
+    assert outlined() == [False, False]
+    panel.ui.paintedCheck.click()
+    click(panel.ui.leaveButton)
+    assert views.comparing() is None
+    assert outlined() == [False, False]
+
+
+def test_a_band_goes_with_its_variant_however_that_is_removed(panel):
+    from ClaimSlicerLib.band import KIND, band_of
+    from ClaimSlicerLib.made import made_nodes
+
+    first, second = paint(panel, 2)
+    kept = band_of(second)
+    slicer.mrmlScene.RemoveNode(first)
+    assert made_nodes({KIND}) == [kept]
+    from SynthesisModuleLib.variants import remove_variant
+
+    displays = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationDisplayNode")
+    remove_variant(second)
+    assert made_nodes({KIND}) == []
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationDisplayNode") == displays - 1
+
+
+def test_a_scene_saved_with_a_halo_opens(panel, tmp_path):
+    node = panel.parameters.parameterNode
+    node.SetParameter("halo", "true")
+    node.UnsetParameter("band")
+    panel.ui.seedBox.value = 41
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    slicer.mrmlScene.Clear()
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    slicer.app.processEvents()
+    assert panel.ui.seedBox.value == 41
+    assert panel.ui.bandCheck.checked and panel.parameters.band
+    assert len(paint(panel)) == 1
 
 
 def test_delete_asks_and_takes_only_the_chosen(panel, phantom, dialogs):
@@ -137,11 +219,15 @@ def test_delete_asks_and_takes_only_the_chosen(panel, phantom, dialogs):
 
 def test_scene_saved_and_reopened_is_as_it_was(panel, phantom, tmp_path):
     from ClaimSlicerLib import views
+    from ClaimSlicerLib.band import band_array, band_of
 
     panel.ui.seedBox.value = 41
     panel.ui.textureSelector.currentIndex = 1
     panel.ui.samplerSelector.currentIndex = 1
-    images = [slicer.util.arrayFromVolume(node).copy() for node in paint(panel, 2)]
+    nodes = paint(panel, 2)
+    images = [slicer.util.arrayFromVolume(node).copy() for node in nodes]
+    bands = [band_array(node) for node in nodes]
+    panel.ui.paintedCheck.click()
     panel.parameters.device = "cuda:3"
     panel.ui.fadeSlider.value = 40
     listed = rows(panel)
@@ -157,8 +243,12 @@ def test_scene_saved_and_reopened_is_as_it_was(panel, phantom, tmp_path):
     assert views.comparing() is views.Arrangement.WITH_DIFFERENCE
     assert (panel.ui.fadeSlider.value, opacity()) == (40, 0.4)
     assert [node.GetName() for node in panel.variants.chosen()] == [listed[0][0]]
+    assert panel.ui.paintedCheck.checked
+    assert band_of(panel.parameters.shown).GetDisplayNode().GetVisibility()
+    assert np.array_equal(band_array(panel.parameters.shown), bands[0])
     choose_row(panel, 1)
     click(panel.ui.compareButton)
+    assert np.array_equal(band_array(panel.parameters.shown), bands[1])
     assert np.array_equal(slicer.util.arrayFromVolume(panel.parameters.shown), images[1])
     assert panel.parameters.against is panel.parameters.volume
     panel.parameters.device = "auto"

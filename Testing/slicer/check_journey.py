@@ -132,9 +132,14 @@ class Journey(unittest.TestCase):
         self.assertEqual(painted.GetAttribute("ClaimSlicer.Synthetic"), "1")
         changed = image_of(painted) != image_of(study)
         self.assertTrue(changed.any())
+        from ClaimSlicerLib.band import band_array
         from ClaimSlicerLib.mrml import scar_mask
 
-        self.assertFalse((changed & (scar_mask(scar, study) == 0)).any(), "only the mask's voxels change")
+        band = band_array(painted)
+        self.assertFalse((changed & (band == 0)).any(), "only what the band says changes")
+        self.assertTrue((band[scar_mask(scar, study) > 0] == 1).all(), "the whole mask is painted")
+        self.assertTrue((band == 2).any(), "and a band round it")
+        hands.click(panel.ui.paintedCheck)
         picture("synthesis")
         hands.click(panel.ui.flickerButton)
         hands.click(panel.ui.flickerButton)

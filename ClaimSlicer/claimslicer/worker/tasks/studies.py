@@ -8,13 +8,23 @@ from typing import Any
 
 import numpy as np
 
+from claimslicer.outputs import all_or_none
 from claimslicer.quantification import quantify
 from claimslicer.review import find_studies
 from claimslicer.review.inspect import study_words
-from claimslicer.studies import Study, make_recipe, read_labels, read_study, write_volume
+from claimslicer.studies import (
+    Study,
+    check_volume_path,
+    make_recipe,
+    read_labels,
+    read_study,
+    write_volume,
+)
 from claimslicer.studies.provenance import sha256_of_array
 from claimslicer.studies.readers.file import read_volume
 from claimslicer.studies.segments import LABEL_SEGMENTS
+from claimslicer.studies.synthetic import sidecar_path
+from claimslicer.synthesis.result import band_path
 from claimslicer.worker.context import Context
 from claimslicer.worker.messages import study_from, study_values
 
@@ -67,15 +77,22 @@ def write_labels(context: Context, arguments: Mapping[str, Any]) -> dict[str, An
 
 
 def write_image(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the image of ``study`` to ``file``, its ``recipe`` beside it, marked where it is synthetic."""
+    """Write the image of ``study`` to ``file``, its ``recipe`` beside it, marked where it is synthetic.
+
+    ``band`` (uint8, optional) says what was painted in it, and goes beside it: both files, or neither.
+    """
     study = study_from(arguments["study"])
     context.events.progress("writing", 0.0)
     inputs = [] if study.source is None else [study.source]
     marks: dict[str, Any] = {"synthetic": study.synthetic, "inputs": inputs}
-    written = write_volume(
-        arguments["file"], study.image, study.geometry, recipe=arguments.get("recipe"), **marks
-    )
-    return {"file": str(written)}
+    file, band = Path(arguments["file"]), arguments.get("band")
+    volumes = {file: study.image} if band is None else {file: study.image, band_path(file): band}
+    recipe = arguments.get("recipe")
+    targets = [check_volume_path(path, recipe=recipe is not None, **marks) for path in volumes]
+    with all_or_none([*targets, *map(sidecar_path, targets)]):
+        for path, array in volumes.items():
+            write_volume(path, array, study.geometry, recipe=recipe, **marks)
+    return {"file": str(targets[0]), "band": None if band is None else str(targets[1])}
 
 
 def export_dicom(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ OPTIONS = (
     "jumps",
     "texture",
     "guidance",
-    "halo_mm",
+    "band_mm",
     "device",
     "repaint_existing",
 )
@@ -51,6 +51,7 @@ def synthesize(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]
     return {
         "images": [result.image for result in results],
         "differences": [result.difference for result in results],
+        "bands": [result.band for result in results],
         "recipes": [result.recipe for result in results],
         "scar_levels": [_scar_level(result, scar) for result in results],
     }

@@ -31,7 +31,7 @@ from ClaimSlicerLib.aha_overlay import outline_only
 from ClaimSlicerLib.bullseye import BullseyeWidget
 from ClaimSlicerLib.made import made_for
 from ClaimSlicerLib.mrml import study_labels, volume_study
-from ClaimSlicerLib.overlays import SURFACE, outline, show_surface
+from ClaimSlicerLib.overlays import outline
 from ClaimSlicerLib.panel import Panel
 from ClaimSlicerLib.pointing import Pointing, mark
 from ClaimSlicerLib.worker import geometry_worker
@@ -102,7 +102,6 @@ class SMILEModuleWidget(Panel):
         self._points: slicer.vtkMRMLMarkupsFiducialNode | None = None
         self._asked: tuple[str, ScarSpec] | None = None
         self._problem = ""
-        self._surface: slicer.vtkMRMLSegmentationNode | None = None
 
     def make_logic(self) -> SMILEModuleLogic:
         """Return the logic."""
@@ -383,17 +382,6 @@ class SMILEModuleWidget(Panel):
         self.ui.newScarButton.enabled = scar_node.is_made(p.scar, scar_node.KIND)
         self.ui.saveButton.enabled = self.history.current is not None
         self._show_outdated()
-        self._show_surface()
-
-    def _show_surface(self) -> None:
-        """Show the scar in 3-D, or not; made anew only where its labels have changed."""
-        p = self.parameters
-        if scar_node.is_made(p.scar, scar_node.KIND):
-            first = p.surface and not p.scar.GetSegmentation().ContainsRepresentation(SURFACE)
-            show_surface(p.scar, p.surface)
-            if first and self._surface is not p.scar:
-                heart_views.show_in_3d(p.scar)
-                self._surface = p.scar
 
     def _show_outdated(self) -> None:
         """Keep a mask that isn't what is asked for from being painted, and say so beside the bull's-eye."""

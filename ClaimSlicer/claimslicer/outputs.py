@@ -6,7 +6,7 @@ import errno
 import math
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,19 @@ def folder_for(folder: Path) -> Iterator[Path]:
         for path in made:
             with suppress(OSError):
                 path.rmdir()
+        raise
+
+
+@contextmanager
+def all_or_none(files: Sequence[Path]) -> Iterator[None]:
+    """Write several ``files`` in the block: when it fails, those that weren't there before are removed."""
+    new = [file for file in files if not file.exists()]
+    try:
+        yield
+    except BaseException:
+        for file in new:
+            if file.parent.is_dir():
+                file.unlink(missing_ok=True)
         raise
 
 

@@ -35,7 +35,10 @@ class PatchGrid:
         return turn_matrix(self.rotation, self.flip) * (self.pixel_mm / self.stretch)
 
     def sample(self, volume: torch.Tensor, mode: str = "bilinear") -> torch.Tensor:
-        """Cut ``(n, h, w)`` float slices to ``(n, *size)``; beyond the image its border goes on."""
+        """Cut ``(n, h, w)`` float slices to ``(n, *size)``; beyond the image its border goes on.
+
+        ``mode`` is that of :func:`torch.nn.functional.grid_sample`: bilinear, nearest or bicubic.
+        """
         index = _pixel_offsets(self.size) @ self._turn().T / np.asarray(self.spacing_yx)
         return sample_at(volume, index + np.asarray(self.centre_yx), mode)
 

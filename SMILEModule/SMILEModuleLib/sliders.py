@@ -53,7 +53,6 @@ class SMILEModuleParameterNode:
     rule: Rule
     scar: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007
     live: bool = True
-    surface: bool = False
     segments: str = ""
     # Unlike millilitres, a share fits whatever segment is clicked first.
     amount: Amount = Amount.PERCENT

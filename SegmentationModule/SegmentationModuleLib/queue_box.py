@@ -18,8 +18,6 @@ from slicer.i18n import tr as _
 from SegmentationModuleLib import studies
 from SegmentationModuleLib.tables import DASH, fill
 
-SETTINGS = "CLAIM/Queue/"
-
 
 class QueueBox:
     """The studies of a folder; ``panel`` has the ``.ui``'s widgets and the parameter node."""
@@ -62,25 +60,14 @@ class QueueBox:
         parameters = self._panel.parameters
         if parameters is None or self.queue is not None or self.busy:
             return
-        if not parameters.studiesFolder:
-            self._propose_folders()
-            return
         folder = parameters.studiesFolder
-        if folder == self._looked_in:
+        if not folder or folder == self._looked_in:
             return
         self._looked_in = folder
         if Path(folder).is_dir():
             self._find()
         else:
             self._ui.queueText.text = _("There is no folder {folder} here.").format(folder=folder)
-
-    def _propose_folders(self) -> None:
-        """Name the folders of the session before, which may have ended before the scene was saved."""
-        settings = slicer.app.userSettings()
-        studies_folder = settings.value(f"{SETTINGS}Studies", "") or ""
-        if studies_folder and Path(studies_folder).is_dir():
-            self._panel.parameters.studiesFolder = studies_folder
-            self._panel.parameters.resultsFolder = settings.value(f"{SETTINGS}Results", "") or ""
 
     def decided(self, labels: slicer.vtkMRMLNode) -> None:
         """Keep a decision about the labels of one of the queue's studies on disk as well."""
@@ -122,9 +109,6 @@ class QueueBox:
                 raise StudyError(_("Choose the folder of studies first."))
             folder = Path(parameters.studiesFolder)
             output = Path(parameters.resultsFolder or default_output(folder))
-            settings = slicer.app.userSettings()
-            settings.setValue(f"{SETTINGS}Studies", parameters.studiesFolder)
-            settings.setValue(f"{SETTINGS}Results", parameters.resultsFolder)
 
             def listed(result: dict) -> str:
                 found = [FoundStudy(**study) for study in result["studies"]]

@@ -11,7 +11,6 @@ from claimslicer.labels import infarct_mask, ventricle_mask
 from claimslicer.review import Review, ReviewQueue, ReviewState, StudyRecord
 from claimslicer.studies import Study
 from claimslicer.studies.provenance import sha256_of_array
-from claimslicer.studies.synthetic import says_synthetic
 from claimslicer.worker.messages import study_from, study_values
 from ClaimSlicerLib.heart_views import show_heart
 from ClaimSlicerLib.made import MADE_ATTRIBUTE, VOLUME_ROLE, mark_made
@@ -19,7 +18,6 @@ from ClaimSlicerLib.mrml import add_segmentation, add_volume, volume_study
 from ClaimSlicerLib.overlays import outline
 from ClaimSlicerLib.rule import SliceOrder
 from ClaimSlicerLib.segments import LABEL_STYLES
-from ClaimSlicerLib.synthetic import MARK, is_synthetic
 from ClaimSlicerLib.views import show_study
 from slicer.i18n import tr as _
 
@@ -66,21 +64,10 @@ def replace_study(parameters, queue: ReviewQueue, key: str, result: dict) -> Non
     _choose(parameters, volume, labels or reference, reference if labels else None, study.apex_first)
     for node in former:
         slicer.mrmlScene.RemoveNode(node)
-    _name_again(made, study.name)
     show_study(volume)
     if labels is not None:
         scar = infarct_mask(result["labels"])
         show_heart(volume, ventricle_mask(result["labels"]), scar=scar)
-
-
-def _name_again(nodes: list[slicer.vtkMRMLNode], name: str) -> None:
-    """Give a study's nodes its own name, where one opened before had it until now."""
-    volume = nodes[0]
-    wanted = name if says_synthetic(name) or not is_synthetic(volume) else f"{name}{MARK}"
-    former = volume.GetName()
-    if former != wanted and slicer.mrmlScene.GetFirstNodeByName(wanted) is None:
-        for node in nodes:
-            node.SetName(node.GetName().replace(former, wanted))
 
 
 def _choose(parameters, volume, labels, reference, apex_first: bool | None) -> None:

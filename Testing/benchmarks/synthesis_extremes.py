@@ -1,6 +1,6 @@
 """Scars that a generator has hardly seen: are they plausible?
 
-    python Testing/benchmarks/synthesis_extremes.py --out FOLDER [--data EMIDEC] [--model M] [--halo MM]
+    python Testing/benchmarks/synthesis_extremes.py --out FOLDER [--data EMIDEC] [--model M] [--band MM]
 
 A scar in the thin apical wall, one through the whole wall, one of three voxels, one in every segment, a new
 scar in a heart that is full of scar, and that heart's whole infarct painted anew. Prints each scar's
@@ -77,12 +77,12 @@ def extremes(healthy: Study, full: Study) -> list[Extreme]:
     ]
 
 
-def painted(extreme: Extreme, model: str | None, halo_mm: float) -> np.ndarray:
+def painted(extreme: Extreme, model: str | None, band_mm: float) -> np.ndarray:
     """Paint, and print what came out."""
     study, scar = extreme.study, extreme.scar
     anew = extreme.name.endswith("anew")
     result = synthesize(
-        study, study.labels, scar, seed=1, model=model, halo_mm=halo_mm, repaint_existing=anew
+        study, study.labels, scar, seed=1, model=model, band_mm=band_mm, repaint_existing=anew
     )
     old = study.labels if not anew else np.where(infarct_mask(study.labels), Label.MYOCARDIUM, study.labels)
     labels = labels_with_scar(old, np.maximum(scar, 0 if anew else scar_of_labels(study.labels)))
@@ -136,11 +136,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model")
-    parser.add_argument("--halo", type=float, default=3.0)
+    parser.add_argument("--band", type=float, default=4.0)
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     cases = extremes(*hearts(options.data))
-    images = [painted(case, options.model, options.halo) for case in cases]
+    images = [painted(case, options.model, options.band) for case in cases]
     draw(cases, images, options.out / "extremes.png")
 
 

@@ -2,9 +2,9 @@
 
 The segmenter that looks for them is those of the shipped labellers that learnt from no synthetic study.
 
-    python Testing/benchmarks/synthesis_realism.py --out FOLDER [--data EMIDEC] [--model M] [--halo MM]
+    python Testing/benchmarks/synthesis_realism.py --out FOLDER [--data EMIDEC] [--model M] [--band MM]
 
-Runs `claim-slicer evaluate` with its default settings but the halo, prints its tables and writes its page,
+Runs `claim-slicer evaluate` with its default settings but the band, prints its tables and writes its page,
 its figure page and six montages into FOLDER. Run again, it goes on where it was.
 """
 
@@ -29,10 +29,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=repository.parent / "shared" / "data" / "emidec")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--model")
-    parser.add_argument("--halo", type=float, default=0.0, help="mm of wall beside the scar painted too")
+    parser.add_argument("--band", type=float, default=4.0, help="mm beside the scar painted too")
     options = parser.parse_args()
     config = EvaluationConfig(
-        data=options.data, out=options.out, cases="validation", model=options.model, halo_mm=options.halo
+        data=options.data, out=options.out, cases="validation", model=options.model, band_mm=options.band
     )
     records = evaluate(config)
     summary = summarise(records, pass_rate=config.pass_rate, resamples=config.resamples)

@@ -1,6 +1,6 @@
 """Is a scar as good in a study of another scanner? The same hearts, made to look as if from others.
 
-    python Testing/benchmarks/synthesis_scanners.py [--data EMIDEC] [--model M] [--halo MM]
+    python Testing/benchmarks/synthesis_scanners.py [--data EMIDEC] [--model M] [--band MM]
 
 Hearts that the generator was not trained on get one random scar each, in the study as it is and in copies:
 other pixel sizes, grey-level scales and curves, finer noise, slices from the base. Every copy has its own
@@ -93,11 +93,11 @@ def hearts(data: Path | None) -> list[Study]:
     return [study for study in studies if not infarct_mask(study.labels).any()]
 
 
-def measured(study: Study, seed: int, model: str | None, halo_mm: float) -> dict[str, float]:
+def measured(study: Study, seed: int, model: str | None, band_mm: float) -> dict[str, float]:
     """Author one random scar and measure it."""
     frame = build_frame(study.labels, study.geometry, image=study.image, apex_first=study.apex_first)
     mask = generate_scar(random_spec(frame, np.random.default_rng(seed)), frame)
-    result = synthesize(study, study.labels, mask.labels, seed=seed, model=model, halo_mm=halo_mm)
+    result = synthesize(study, study.labels, mask.labels, seed=seed, model=model, band_mm=band_mm)
     pixel = (study.geometry.spacing[1], study.geometry.spacing[0])
     measures, _ = measure_scar(result.image, labels_with_scar(study.labels, mask.labels), pixel)
     return {name: getattr(measures, name) for name in SHOWN}
@@ -109,7 +109,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path)
     parser.add_argument("--model")
-    parser.add_argument("--halo", type=float, default=3.0)
+    parser.add_argument("--band", type=float, default=4.0)
     options = parser.parse_args()
     studies = hearts(options.data)
     print(f"{len(studies)} hearts, medians; in brackets paired with the study as it is")
@@ -117,7 +117,7 @@ def main() -> None:
     own: list[dict[str, float]] = []
     for name, change in SCANNERS.items():
         rows = [
-            measured(change(study), seed, options.model, options.halo) for seed, study in enumerate(studies)
+            measured(change(study), seed, options.model, options.band) for seed, study in enumerate(studies)
         ]
         own = own or rows
         cells = []

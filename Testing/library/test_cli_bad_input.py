@@ -210,9 +210,9 @@ def test_a_scar_that_cannot_be(cli, case, out, options, word):
         (["--steps", "5000"], "steps"),
         (["--guidance", "-1"], "guidance"),
         (["--guidance", "nan"], "guidance"),
-        (["--halo", "11"], "halo"),
-        (["--halo", "-1"], "halo"),
-        (["--halo", "nan"], "halo"),
+        (["--band", "11"], "band"),
+        (["--band", "-1"], "band"),
+        (["--band", "nan"], "band"),
         (["--texture", "sparkling"], "no texture 'sparkling'"),
         (["--texture", "0"], "0.2"),
         (["--texture", "nan"], "0.2"),
@@ -222,7 +222,7 @@ def test_a_scar_that_cannot_be(cli, case, out, options, word):
     ],
 )
 def test_a_scar_that_cannot_be_painted_so(cli, case, out, phantom, monkeypatch, options, word):
-    """Samplers, textures and halos that there aren't, and studies that have no texture to give."""
+    """Samplers, textures and bands that there aren't, and studies that have no texture to give."""
     monkeypatch.chdir(case.parent)
     (case / "notes.txt").write_text("nothing here", encoding="utf-8")
     mask = (phantom.labels == Label.MYOCARDIUM).astype(np.uint8)

@@ -16,6 +16,7 @@ from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phant
 from claimslicer.synthesis import synthesize
 from claimslicer.synthesis.normalisation import RemoteScale
 from claimslicer.synthesis.samplers import SAMPLERS, network_evaluations
+from claimslicer.synthesis.settings import BAND_MM
 from claimslicer.synthesis.texture import measure_texture, texture_of_study
 from cli_runner import files_under
 from scipy.ndimage import distance_transform_edt
@@ -311,7 +312,7 @@ def test_every_sampler_evaluates_the_network_as_often_as_it_should(paint, sample
     assert len(steps) == network_evaluations(sampler, 4, jumps[1])
     settings = recipe["settings"]
     assert settings["jumps"] == (list(jumps[1]) if sampler == "repaint" else 1)
-    assert (settings["sampler"], settings["halo_mm"], settings["guidance"]) == (sampler, 0.0, 1.0)
+    assert (settings["sampler"], settings["band_mm"], settings["guidance"]) == (sampler, BAND_MM, 1.0)
 
 
 def test_one_number_stands_for_both_of_the_jumps(paint):
@@ -322,19 +323,18 @@ def test_one_number_stands_for_both_of_the_jumps(paint):
     np.testing.assert_array_equal(image, again)
 
 
-def test_a_halo_changes_the_wall_beside_the_mask_and_nothing_further_away(paint, healthy):
-    """Healthy wall and the blood's edge within the asked mm, in plane; without a halo the mask alone."""
+def test_a_band_is_painted_with_the_mask_and_nothing_further_away(paint, healthy):
+    """Whatever lies within the asked mm, in plane; with a band of 0 the mask alone."""
     study, scar = read_study(healthy), read_array(healthy.with_name("mask.nii.gz")) > 0
     spacing = (study.geometry.spacing[1], study.geometry.spacing[0])
     near = np.stack([distance_transform_edt(~part, spacing) <= 3 if part.any() else part for part in scar])
     wall = near & (study.labels == Label.MYOCARDIUM) & ~scar
-    allowed = wall | (near & (study.labels == Label.CAVITY))
-    image, recipe = paint("--halo", 3)
+    image, recipe = paint("--band", 3)
     changed = (image != study.image) & ~scar
-    assert (recipe["settings"]["halo_mm"], recipe["settings"]["guidance"]) == (3.0, 1.0)
+    assert (recipe["settings"]["band_mm"], recipe["settings"]["guidance"]) == (3.0, 1.0)
     assert changed[wall].mean() > 0.5
-    assert not changed[~allowed].any()
-    image, _recipe = paint("--halo", 0)
+    assert not changed[~near].any()
+    image, _recipe = paint("--band", 0)
     assert not (image != study.image)[~scar].any()
 
 

@@ -63,7 +63,7 @@ def test_settings_come_from_yaml(tmp_path):
         ("seed: -1", "seed"),
         ("workers: 0", "workers"),
         ("count: 2.5", "count"),
-        ("halo_mm: -1", "halo_mm"),
+        ("band_mm: -1", "band_mm"),
         ("format: .dcm", "format"),
         ("prior: {extent: 1}", "extent"),
         ("prior: {pattern: round}", "pattern"),
@@ -159,7 +159,7 @@ def test_a_study_depends_on_seed_heart_and_number_alone(config, source):
     _, reseeded = StudyMaker(replace(config, seed=4)).make(job)
     assert not np.array_equal(child.scar, reseeded.scar)
     changed = child.image != heart.study.image
-    assert changed.any() and not np.any(changed & (child.scar == 0))
+    assert changed.any() and not np.any(changed & (child.band == 0))
 
 
 def test_what_becomes_of_an_infarct(config, source):

@@ -169,7 +169,7 @@ def test_the_way_from_python_works_on_a_real_study(shared_data, monkeypatch):
     exec(block, names)
     changed = names["result"].image != names["study"].image
     assert changed.any()
-    assert not (changed & ~names["scar"].added).any()
+    assert not (changed & (names["result"].band == 0)).any()
 
 
 def test_the_page_of_settings_is_that_of_the_code(monkeypatch):

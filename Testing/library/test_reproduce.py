@@ -37,7 +37,7 @@ def results(case, tmp_path_factory) -> Path:
         smile = ["--random", "--seed", 5, "--rule", "septal", "--out", mask, "--intensity", border]
         assert _run(patch, "smile", case, *smile) == 0
         masks = ["--scar", mask, "--intensity", border, "--difference", folder / "difference.nii.gz"]
-        painting = ["--steps", 2, "--halo", 2, "--texture", "bright", "--seed", 7, "--device", "cpu"]
+        painting = ["--steps", 2, "--band", 2, "--texture", "bright", "--seed", 7, "--device", "cpu"]
         assert _run(patch, "synthesize", case, *masks, *painting, "--out", folder / "image.nii.gz") == 0
     return folder
 
@@ -188,7 +188,7 @@ def test_cohorts_and_segmentations_are_made_again(cli, case, tmp_path):
     folder = write_case(config.out, job, *StudyMaker(config).make(job), ".nii.gz")
     outcome = cli("reproduce", folder / "recipe.json", "--device", "cpu")
     assert outcome.code == 0, outcome
-    for volume in ("image", "labels", "scar", "intensity"):
+    for volume in ("image", "labels", "scar", "band"):
         assert f"({volume})" in outcome.out
     outcome = cli("reproduce", folder / "Contours" / f"{job.name}.json", "--device", "cpu")
     assert outcome.code == 0 and "(labels)" in outcome.out

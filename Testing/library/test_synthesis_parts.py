@@ -5,21 +5,22 @@ import pytest
 import torch
 from claimslicer.errors import SpecificationError, StudyError
 from claimslicer.labels import Label
+from claimslicer.synthesis.band import band_mask
 from claimslicer.synthesis.conditioning import (
     condition_vector,
     context_input,
     from_network,
-    halo_mask,
+    grain_of,
     noisy_input,
     surroundings,
     to_network,
 )
 from claimslicer.synthesis.denoising import slice_denoiser
 from claimslicer.synthesis.diffusion import add_noise, clean_estimate, masked_loss, training_target
-from claimslicer.synthesis.endocardium import Endocardium
+from claimslicer.synthesis.levels import slice_levels
 from claimslicer.synthesis.network import CONDITION_VALUES, CONTEXT_CHANNELS, Generator
 from claimslicer.synthesis.normalisation import remote_mask, remote_scale
-from claimslicer.synthesis.settings import GeneratorSettings
+from claimslicer.synthesis.settings import GRAIN_VALUES, GeneratorSettings
 
 
 def ring_labels() -> np.ndarray:
@@ -80,51 +81,102 @@ def scar_of(labels: np.ndarray) -> np.ndarray:
     return (labels == Label.INFARCT).astype(np.uint8)
 
 
+def shaded_image(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Wall 50, blood 150 and scar 200 in the first slice; further slices of half and double the contrast."""
+    base = np.select([labels == Label.CAVITY, labels == Label.INFARCT], [100.0, 150.0], 0.0)
+    gain, offset = np.array([1.0, 0.5, 2.0])[:, None, None], np.array([50.0, 80.0, 20.0])[:, None, None]
+    return base * gain + offset + rng.normal(0, 2, labels.shape)
+
+
+def test_each_slice_has_its_own_levels_and_the_way_back_is_exact(monkeypatch):
+    labels, rng = ring_labels(), np.random.default_rng(0)
+    image = shaded_image(labels, rng)
+    monkeypatch.setattr("claimslicer.synthesis.levels.ALONG_STACK", 0.01)
+    levels = slice_levels(image, labels)
+    units = levels.forward(image)
+    for z in range(3):
+        assert np.median(units[z][labels[z] == Label.CAVITY]) == pytest.approx(1.0, abs=0.05)
+        assert np.median(units[z][labels[z] == Label.MYOCARDIUM]) == pytest.approx(0.0, abs=0.05)
+        assert np.median(units[z][labels[z] == Label.INFARCT]) == pytest.approx(1.5, abs=0.05)
+    np.testing.assert_allclose(levels.backward(units), image, rtol=1e-5)
+
+
+def test_levels_are_smooth_along_the_stack_and_bridge_a_slice_without_blood():
+    labels, rng = ring_labels(), np.random.default_rng(0)
+    image = shaded_image(labels, rng)
+    smooth = slice_levels(image, labels).contrast
+    assert smooth[1] > 60  # alone it would be 50; its neighbours have 100 and 200
+    assert smooth[1] < smooth[2]
+    labels[1][labels[1] == Label.CAVITY] = Label.BACKGROUND
+    bridged = slice_levels(image, labels).contrast
+    assert smooth[0] < bridged[1] < 200
+
+
+def test_dark_blood_is_no_scale_and_labels_without_blood_are_refused():
+    labels, rng = ring_labels(), np.random.default_rng(0)
+    image = rng.normal(50, 4, labels.shape) - 40.0 * (labels == Label.CAVITY)
+    assert (slice_levels(image, labels).contrast >= 3.0).all()
+    with pytest.raises(StudyError, match="blood pool"):
+        slice_levels(image, np.where(labels == Label.CAVITY, 0, labels))
+
+
 def test_surroundings_hold_nothing_of_what_is_painted():
     labels = ring_labels()
     scar = scar_of(labels)
-    halo = halo_mask(labels, scar, (1.5, 1.5), 3.0)
-    assert halo.any()
-    inside = (scar > 0) | halo
+    band = band_mask(scar, (1.5, 1.5), 3.0)
+    inside = (scar > 0) | band
     bright, dark = np.where(inside, 1e6, 1.0), np.where(inside, -1e6, 1.0)
-    one, other = (surroundings(units, labels, scar, halo) for units in (bright, dark))
+    one, other = (surroundings(units, labels, scar, band) for units in (bright, dark))
     assert torch.equal(one.clean, other.clean)
     assert torch.equal(one.paint > 0, torch.from_numpy(inside))
 
 
+def test_scar_that_stays_is_seen_and_not_painted():
+    labels = ring_labels()
+    scar, units = scar_of(labels), np.ones(labels.shape)
+    kept = (scar > 0) & (np.indices(labels.shape)[1] > 30)
+    around = surroundings(
+        units, labels, np.where(kept, 0, scar), band_mask(np.where(kept, 0, scar), (1.5, 1.5)), kept=kept
+    )
+    assert not (around.paint.numpy()[kept] > 0).any()
+    assert (around.scar.numpy()[kept] > 0).all()
+    np.testing.assert_allclose(around.clean.numpy()[kept], to_network(units).numpy()[kept])
+
+
 @pytest.mark.parametrize("spacing", [(1.5, 1.5), (1.0, 2.0), (0.7, 0.7)])
-def test_the_halo_is_healthy_wall_so_many_mm_from_the_scar(spacing):
-    labels = ring_labels()
-    scar = scar_of(labels)
-    halo = halo_mask(labels, scar, spacing, 3.0)
-    assert (labels[halo] == Label.MYOCARDIUM).all()
-    scars, wall = np.argwhere(scar[1]) * spacing, np.argwhere(labels[1] == Label.MYOCARDIUM)
-    nearest = np.array([np.hypot(*(scars - voxel * spacing).T).min() for voxel in wall])
-    np.testing.assert_array_equal(halo[1][tuple(wall.T)], nearest <= 3.0)
-    assert not halo_mask(labels, scar, spacing, 0.0).any()
+def test_the_band_is_all_that_lies_so_many_mm_from_the_scar(spacing):
+    scar = scar_of(ring_labels())
+    scar[2] = 0
+    band = band_mask(scar, spacing, 3.0)
+    scars, others = np.argwhere(scar[1]) * spacing, np.argwhere(scar[1] == 0)
+    nearest = np.array([np.hypot(*(scars - voxel * spacing).T).min() for voxel in others])
+    np.testing.assert_array_equal(band[1][tuple(others.T)], nearest <= 3.0)
+    assert not (band & (scar > 0)).any()
+    assert not band[2].any()
+    assert not band_mask(scar, spacing, 0.0).any()
 
 
-@pytest.mark.parametrize("spacing", [(1.5, 1.5), (1.0, 2.0)])
-def test_what_the_bloods_edge_holds_of_the_wall_becomes_scar(spacing):
-    """A voxel that is 30 % wall is 30 % scar and 70 % blood then; pure blood and far voxels stay."""
-    labels = ring_labels()
-    scar, cavity, blood, bright = scar_of(labels), labels == Label.CAVITY, 4.0, 6.0
-    units = np.where(cavity, blood, 0.0).astype(np.float32)
-    half = cavity & (np.indices(labels.shape)[1] % 2 == 0)
-    units[half] = 0.7 * blood
-    edge = Endocardium.of(units, labels, scar, blood, spacing, 3.0)
-    scars, pool = np.argwhere(scar[1]) * spacing, np.argwhere(half[1])
-    nearest = np.array([np.hypot(*(scars - voxel * spacing).T).min() for voxel in pool])
-    np.testing.assert_array_equal(edge.mask[1][tuple(pool.T)], nearest <= 3.0)
-    assert edge.mask.any()
-    assert not (edge.mask & ~half).any()
-    filled = edge.as_blood(units)
-    np.testing.assert_allclose(filled[edge.mask], blood, rtol=1e-6)
-    painted = np.where(scar > 0, bright, filled)
-    result = edge.as_scar(painted, painted, scar > 0)
-    np.testing.assert_allclose(result[edge.mask], 0.7 * blood + 0.3 * bright, rtol=1e-3)
-    np.testing.assert_array_equal(result[~edge.mask], painted[~edge.mask])
-    assert not Endocardium.of(units, labels, scar, blood, spacing, 0.0).mask.any()
+def test_grain_tells_noise_from_interpolated_noise_and_rows_from_columns():
+    rng, everywhere = np.random.default_rng(0), np.ones((3, 64, 64), bool)
+    white = rng.normal(0, 0.1, (3, 64, 64))
+    rows_1, rows_2, columns_1, columns_2 = grain_of(white, everywhere, ~everywhere)
+    assert rows_1 == pytest.approx(rows_2, abs=0.15)
+    assert np.exp(
+        grain_of(2 * white, everywhere, ~everywhere) - grain_of(white, everywhere, ~everywhere)
+    ) == (pytest.approx(np.full(4, 2.0)))
+    smooth = (white + np.roll(white, 1, 1)) / 2  # interpolated along the rows' axis
+    rows_1, rows_2, columns_1, columns_2 = grain_of(smooth, everywhere, ~everywhere)
+    assert rows_1 < rows_2 - 0.15
+    assert columns_1 == pytest.approx(columns_2, abs=0.15)
+
+
+def test_grain_is_not_that_of_what_is_painted():
+    rng = np.random.default_rng(0)
+    values, heart = rng.normal(0, 0.1, (3, 64, 64)), np.ones((3, 64, 64), bool)
+    painted = np.zeros_like(heart)
+    painted[:, 20:40, 20:40] = True
+    other = np.where(painted, 50.0 * values, values)
+    np.testing.assert_array_equal(grain_of(values, heart, painted), grain_of(other, heart, painted))
 
 
 @pytest.mark.parametrize("prediction", ["velocity", "noise"])
@@ -167,7 +219,7 @@ def painted_ring():
 def test_variants_share_the_context_and_come_out_as_alone():
     _, around = painted_ring()
     network, noise = a_generator(), torch.randn(2, *around.scar.shape)
-    conditions = torch.rand(2, CONDITION_VALUES)
+    conditions = torch.rand(2, 3, CONDITION_VALUES)
     together = slice_denoiser(network, torch.device("cpu"), around, conditions)(noise, 0.5)
     for index in range(2):
         one = slice(index, index + 1)
@@ -178,7 +230,7 @@ def test_variants_share_the_context_and_come_out_as_alone():
 def test_guidance_of_one_is_none_and_more_goes_further_the_same_way():
     _, around = painted_ring()
     network, noise = a_generator(), torch.randn(1, *around.scar.shape)
-    with_it, without = torch.rand(1, CONDITION_VALUES), torch.zeros(CONDITION_VALUES)
+    with_it, without = torch.rand(1, 3, CONDITION_VALUES), torch.zeros(3, CONDITION_VALUES)
 
     def at(guidance: float) -> torch.Tensor:
         denoise = slice_denoiser(
@@ -215,7 +267,7 @@ def test_a_network_blind_to_its_surroundings_gets_them_pasted_at_each_step():
         network,
         torch.device("cpu"),
         around,
-        torch.zeros(1, CONDITION_VALUES),
+        torch.zeros(1, 3, CONDITION_VALUES),
         known=known,
         generator=torch.Generator().manual_seed(0),
     )
@@ -238,6 +290,6 @@ def test_settings_survive_json_and_wrong_ones_are_refused():
 
 
 def test_no_texture_is_all_zeros_and_says_so():
-    absent = condition_vector(None, 1.5, 0.0)
+    absent = condition_vector(None, 1.5, np.zeros(GRAIN_VALUES))
     assert absent.shape == (CONDITION_VALUES,)
     assert not absent.any()

@@ -11,8 +11,9 @@ from claimslicer.models.states import compact_state
 from claimslicer.patches import PatchGrid, neighbour_index
 from claimslicer.segmentation.losses import segmentation_loss
 from claimslicer.segmentation.network import Segmenter, SegmenterSettings, build_unet
-from claimslicer.synthesis.conditioning import SCAR_CENTRE, SCAR_WIDTH
+from claimslicer.synthesis.conditioning import to_network
 from claimslicer.training.data.cache import Cohort
+from claimslicer.training.data.scanner import bend
 from claimslicer.training.settings.config import SynthesisConfig
 from claimslicer.training.trainers.feedback import Estimates, Feedback, Place, SegmenterView, judging
 from claimslicer.training.trainers.synthesis import SynthesisTrainer
@@ -31,13 +32,13 @@ def view(study):
     return SegmenterView.of(study, SEGMENTER.labeller)
 
 
-def place_in(study, shift=(0, 0), turns=0, flip=False, gain=1.0) -> Place:
+def place_in(study, shift=(0, 0), turns=0, flip=False, curve=0.0) -> Place:
     """Return a patch round the scar as training cuts it."""
     z, rows, columns = np.nonzero(infarct_mask(study.labels))
     centre = (np.floor(rows.mean()) + 0.5 + shift[0], np.floor(columns.mean()) + 0.5 + shift[1])
     spacing = (study.spacing_zyx[1], study.spacing_zyx[2])
     grid = PatchGrid(centre, spacing, (SIZE, SIZE), spacing[0], turns * np.pi / 2, flip)
-    return Place(study.name, int(z[0]), grid, gain)
+    return Place(study.name, int(z[0]), grid, curve)
 
 
 def estimates_of(study, view, place, times=(0.1,)) -> Estimates:
@@ -45,9 +46,9 @@ def estimates_of(study, view, place, times=(0.1,)) -> Estimates:
     grey = place.grid.sample(view.grey[place.z][None])[0]
     scar = torch.from_numpy(infarct_mask(study.labels)[place.z].astype(np.float32))
     paint = place.grid.sample(scar[None], "nearest")[0]
-    units = (grey - view.scale.mean) / view.scale.sd * place.gain
-    count = len(times)
-    clean = ((units - SCAR_CENTRE) / SCAR_WIDTH).expand(count, -1, -1).clone()
+    levels, count = view.levels, len(times)
+    units = bend((grey - float(levels.wall[place.z])) / float(levels.contrast[place.z]), place.curve)
+    clean = to_network(units.numpy()).expand(count, -1, -1).clone()
     return Estimates(clean, paint.expand(count, -1, -1), torch.tensor(times), [place] * count)
 
 
@@ -62,7 +63,8 @@ def test_the_segmenter_sees_what_it_would_see_of_the_painted_study(study, view, 
     brighter[place.z][scar] *= 1.3
     order = neighbour_index(len(view.grey), place.z)
     expected = view.hearts[place.z].sample(view.range.normalised(brighter)[order])
-    units = (place.grid.sample(brighter[place.z][None])[0] - view.scale.mean) / view.scale.sd
+    wall, contrast = float(view.levels.wall[place.z]), float(view.levels.contrast[place.z])
+    units = (place.grid.sample(brighter[place.z][None])[0] - wall) / contrast
     paint = place.grid.sample(scar.float()[None], "nearest")[0]
     seen = view.with_painted(units, paint, place)
     # The neighbour that stands in for a missing one is the slice itself, and changes with it.
@@ -85,17 +87,28 @@ def test_gradients_reach_the_painted_voxels_and_no_others(study, view):
     assert all(parameter.grad is None for parameter in labeller.parameters())
 
 
-def test_following_the_gradient_lowers_the_loss_whatever_the_gain(study, view):
+@pytest.mark.parametrize("curve", [0.5, -0.5])
+def test_following_the_gradient_lowers_the_loss_whatever_the_curve(study, view, curve):
     torch.manual_seed(0)
     labeller = judging(Segmenter(SEGMENTER).labellers[0])
     feedback = Feedback([study], SEGMENTER.labeller, segmentation_loss(), 0.2)
     plain = feedback.loss(labeller, estimates_of(study, view, place_in(study)))
-    own = estimates_of(study, view, place_in(study, gain=1.4))
+    own = estimates_of(study, view, place_in(study, curve=curve))
     torch.testing.assert_close(feedback.loss(labeller, own), plain, atol=1e-4, rtol=1e-4)
     clean = own.clean.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(feedback.loss(labeller, dataclasses.replace(own, clean=clean)), clean)
     better = clean.detach() - 0.5 * gradient / gradient.abs().max()
     assert feedback.loss(labeller, dataclasses.replace(own, clean=better)) < plain - 1e-4
+
+
+def test_estimates_on_other_pixels_than_the_studys_say_nothing(study, view):
+    labeller = judging(Segmenter(SEGMENTER).labellers[0])
+    feedback = Feedback([study], SEGMENTER.labeller, segmentation_loss(), 0.2)
+    own = estimates_of(study, view, place_in(study), (0.1, 0.1))
+    one_elsewhere = dataclasses.replace(own, places=[own.places[0], None])
+    alone = feedback.loss(labeller, estimates_of(study, view, place_in(study)))
+    torch.testing.assert_close(feedback.loss(labeller, one_elsewhere), alone)
+    assert feedback.loss(labeller, dataclasses.replace(own, places=[None, None])) == 0
 
 
 def test_only_low_noise_counts(study, view):
@@ -115,7 +128,9 @@ def test_a_finished_segmenter_rewards_the_generator(study, tmp_path):
     fields = {key: {} for key in ("preprocessing", "data", "split", "training", "figures")}
     network = {"kind": "segmentation", "version": "0", "network": SEGMENTER.to_dict(), "terms": ""}
     model = save_model(tmp_path / "judge", "judge", compact_state(Segmenter(SEGMENTER)), fields | network)
-    plain = SynthesisConfig(cache=tmp_path, out=tmp_path, batch_size=4, device="cpu", **GENERATOR)
+    plain = SynthesisConfig(
+        cache=tmp_path, out=tmp_path, batch_size=4, device="cpu", scanner_share=0.0, **GENERATOR
+    )
     rewarded = dataclasses.replace(plain, reward_weight=1.0, reward_model=str(model), reward_time=0.5)
     assert plain.fingerprint() != rewarded.fingerprint()
     assert "reward_time" not in plain.to_dict()

@@ -43,7 +43,7 @@ def test_the_command_says_what_is_wrong(cli, tmp_path):
         ({"segmentation": {"deep_supervision": "on"}}, "'deep_supervision' can't be 'on'"),
         ({"segmenter_learning_rate": 2.0}, "^'segmenter_learning_rate' must be above 0 and below 1.$"),
         ({"feedback_weight": -1.0}, "^'feedback_weight' must be 0 or more.$"),
-        ({"halo_mm": 11}, "^'halo_mm' must lie between 0 and 10.$"),
+        ({"band_mm": 11}, "^'band_mm' must lie between 0 and 10.$"),
     ],
 )
 def test_wrong_settings_are_refused(settings, said, tmp_path):

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from claimslicer.anatomy import build_frame
 from claimslicer.errors import Cancelled, SpecificationError
-from claimslicer.labels import Label, ScarLabel, infarct_mask, myocardium_mask, scar_of_labels
+from claimslicer.labels import Label, ScarLabel, myocardium_mask, scar_of_labels
 from claimslicer.smile import ScarSpec, generate_scar
 from claimslicer.smile.lesion import border_zone
 from claimslicer.studies import read_study
 from claimslicer.studies.phantom import PhantomSettings, make_phantom
 from claimslicer.studies.provenance import make_recipe, to_json
-from claimslicer.synthesis.texture import edge_pairs, edge_step, texture_of_study
+from claimslicer.synthesis.texture import texture_of_study
 from claimslicer.worker.context import Context
 from claimslicer.worker.messages import study_values
 from claimslicer.worker.tasks import find_task
@@ -126,9 +126,9 @@ def test_it_can_be_stopped_at_each_evaluation(asked, count):
 
 
 def test_what_is_asked_reaches_the_network_and_the_recipe(asked, study):
-    """Jumps, guidance, halo and another study's texture; the texture as JSON makes the same image."""
+    """Jumps, guidance, band and another study's texture; the texture as JSON makes the same image."""
     synthesize = find_task("synthesize")
-    more = {"sampler": "repaint", "jumps": [2, 2], "guidance": 2.0, "halo_mm": 3.0}
+    more = {"sampler": "repaint", "jumps": [2, 2], "guidance": 2.0, "band_mm": 3.0}
     asked = {**asked, **more, "seeds": [4], "texture_study": study_values(study)}
     result = synthesize(Context(), asked)
     settings = result["recipes"][0]["settings"]
@@ -137,35 +137,16 @@ def test_what_is_asked_reaches_the_network_and_the_recipe(asked, study):
     np.testing.assert_array_equal(settings["texture"]["quantiles"], texture_of_study(study).quantiles)
     outside = (result["differences"][0] != 0) & (asked["scar"] == 0)
     assert outside.any()
-    assert set(np.unique(study.labels[outside])) <= {Label.CAVITY, Label.MYOCARDIUM}
+    assert (result["bands"][0][outside] == 2).all()
     del asked["texture_study"]
     told = json.loads(json.dumps(settings["texture"]))
     again = synthesize(Context(), {**asked, "texture": told})
     np.testing.assert_array_equal(again["images"][0], result["images"][0])
 
 
-@pytest.mark.parametrize("border_zone_mm", [0.0, 3.0])
-def test_a_halo_goes_on_from_what_the_border_zone_shows(asked, study, border_zone_mm):
-    """The step from scar to halo is the texture's; beside a faint border zone the wall isn't darkened."""
-    options = {"halo_mm": 3.0, "border_zone_mm": border_zone_mm, "texture_study": study_values(study)}
-    result = find_task("synthesize")(Context(), {**asked, **options, "seeds": [4]})
-    settings, image = result["recipes"][0]["settings"], result["images"][0]
-    assert ((result["differences"][0] != 0) & (asked["scar"] == 0)).any()
-    units = (image - settings["remote_mean"]) / settings["remote_sd"]
-    old = infarct_mask(study.labels)
-    new = (asked["scar"] == ScarLabel.SCAR) & ~old
-    labels = np.where(new, Label.INFARCT, np.where(old, Label.BACKGROUND, study.labels))
-    beside = edge_pairs(labels)[1]
-    rise = result["differences"][0].reshape(-1)[beside].mean() / settings["remote_sd"]
-    step, wanted = edge_step(units, labels), settings["texture"]["edge"]
-    assert step <= wanted + 0.1
-    assert step >= wanted - 0.1 or rise == pytest.approx(0, abs=0.1)
-    assert rise > -0.1
-
-
 def test_a_texture_that_lost_its_numbers_is_refused(asked, study):
     told = to_json(texture_of_study(study))
-    for spoilt in ({}, {**told, "quantiles": told["quantiles"][:-1]}, {**told, "edge": None}):
+    for spoilt in ({}, {**told, "quantiles": told["quantiles"][:-1]}, {**told, "unit": "remote SDs"}):
         with pytest.raises(SpecificationError, match="measure it"):
             find_task("synthesize")(Context(), {**asked, "texture": spoilt})
 
@@ -184,4 +165,11 @@ def test_an_image_is_written_with_its_marks(study, tmp_path):
     back = read_study(written)
     assert back.synthetic
     np.testing.assert_array_equal(back.image, study.image)
+    assert "band" not in {part for path in tmp_path.iterdir() for part in path.name.split("_")}
+    band = (study.labels > 0).astype(np.uint8)
+    both = find_task("write_image")(Context(), {**asked, "band": band})
+    assert (both["file"], both["band"]) == (written, str(tmp_path / "image_band_synthetic.nii.gz"))
+    beside = read_study(both["band"])
+    assert beside.synthetic
+    np.testing.assert_array_equal(beside.image, band)
     assert '"texture": "faint"' in (tmp_path / "image_synthetic.json").read_text(encoding="utf-8")

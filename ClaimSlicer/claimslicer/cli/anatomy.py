@@ -21,7 +21,6 @@ from claimslicer.cli.arguments import (
     RuleOption,
     SeriesOption,
     StudyArgument,
-    all_or_none,
     check_apart,
     check_volume_outputs,
     choice_of,
@@ -33,7 +32,7 @@ from claimslicer.cli.arguments import (
 from claimslicer.cli.folders import beside, folder_run, labels_file
 from claimslicer.cli.reporting import Collected, EventsOption, Told, reporting
 from claimslicer.errors import SpecificationError
-from claimslicer.outputs import check_output, write_text
+from claimslicer.outputs import all_or_none, check_output, write_text
 
 if TYPE_CHECKING:
     from claimslicer.anatomy import LVFrame

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from claimslicer.errors import AnatomyError, OutputError, SpecificationError, StudyError
+from claimslicer.outputs import all_or_none
 
 if TYPE_CHECKING:
     import numpy as np
@@ -265,16 +265,3 @@ def check_apart(files: Sequence[Path]) -> None:
     """Raise OutputError where two outputs are one file."""
     if len({file.absolute() for file in files}) < len(files):
         raise OutputError("Two results would go to the same file: give each a name of its own.")
-
-
-@contextmanager
-def all_or_none(files: Sequence[Path]) -> Iterator[None]:
-    """Write several ``files`` in the block: when it fails, those that weren't there before are removed."""
-    new = [file for file in files if not file.exists()]
-    try:
-        yield
-    except BaseException:
-        for file in new:
-            if file.parent.is_dir():
-                file.unlink(missing_ok=True)
-        raise

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 SEGMENTS = (7, 8, 13, 14)
 VOLUME_ML = 10.0
 MVO_FRACTION = 0.12
-BORDER_ZONE_MM = 1.0
 TEXTURE = "bright"
 TRANSMURALITY = (0.0, 0.75)
 SLICES = 8
@@ -69,7 +68,6 @@ def _run(seed: int, device: str, events: Events) -> _Run:
     from claimslicer.smile import ScarSpec, generate_scar
     from claimslicer.studies.phantom import PhantomSettings, make_phantom
     from claimslicer.synthesis import synthesize
-    from claimslicer.synthesis.settings import HALO_MM
 
     for kind in ("synthesis", "segmentation"):  # before any work
         resolve(None, kind)
@@ -87,7 +85,6 @@ def _run(seed: int, device: str, events: Events) -> _Run:
         volume_ml=VOLUME_ML,
         transmurality=TRANSMURALITY,
         mvo_fraction=MVO_FRACTION,
-        border_zone_mm=BORDER_ZONE_MM,
         seed=seed,
     )
     scar = generate_scar(spec, frame)
@@ -96,9 +93,7 @@ def _run(seed: int, device: str, events: Events) -> _Run:
         study,
         labels,
         scar.labels,
-        intensity=scar.intensity,
         texture=TEXTURE,
-        halo_mm=HALO_MM,
         seed=seed,
         device=device,
         events=events,
@@ -129,6 +124,7 @@ def _write(run: _Run, out: Path) -> Path:
         "scar": (run.scar.labels, smile),
         "image": (run.synthesis.image, run.synthesis.recipe),
         "difference": (run.synthesis.difference, run.synthesis.recipe),
+        "band": (run.synthesis.band, run.synthesis.recipe),
         "segmentation": (run.segmentation.labels, run.segmentation.recipe),
         "uncertainty": (run.segmentation.uncertainty, run.segmentation.recipe),
     }

@@ -31,7 +31,7 @@ def evaluate(
 
     CONFIG.yaml names a folder of labelled case folders as data, or a list of folders and cases, and a new
     folder as out; it may hold cases, training_data, training, model, segmenter, sampler, steps, jumps,
-    guidance, texture, halo_mm, match, seeds, draws, kinds, pass_rate, resamples, montages, classifiers,
+    guidance, texture, band_mm, seeds, draws, kinds, pass_rate, resamples, montages, classifiers,
     sheets and device. Finished studies are kept in out: stopped, the same command goes on.
 
     Classifiers try to tell synthetic scars from real ones, patients held out. For people, out/reader-test

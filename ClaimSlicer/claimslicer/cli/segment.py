@@ -17,13 +17,13 @@ from claimslicer.cli.arguments import (
     ReformatOption,
     SeriesOption,
     StudyArgument,
-    all_or_none,
     check_volume_outputs,
     choice_of,
     say_notes,
 )
 from claimslicer.cli.folders import beside, folder_run
 from claimslicer.cli.reporting import Collected, EventsOption, Told, reporting
+from claimslicer.outputs import all_or_none
 
 if TYPE_CHECKING:
     from claimslicer.events import Events

@@ -19,7 +19,6 @@ from claimslicer.cli.arguments import (
     RuleOption,
     SeriesOption,
     StudyArgument,
-    all_or_none,
     check_volume_outputs,
     choice_of,
     labelled_study,
@@ -29,6 +28,7 @@ from claimslicer.cli.arguments import (
 )
 from claimslicer.cli.reporting import EventsOption, Report, reporting
 from claimslicer.errors import SpecificationError
+from claimslicer.outputs import all_or_none
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,7 +16,6 @@ from claimslicer.cli.arguments import (
     SeedOption,
     SeriesOption,
     StudyArgument,
-    all_or_none,
     check_volume_outputs,
     choice_of,
     labelled_study,
@@ -24,6 +23,8 @@ from claimslicer.cli.arguments import (
 )
 from claimslicer.cli.reporting import EventsOption, reporting
 from claimslicer.errors import SpecificationError
+from claimslicer.outputs import all_or_none
+from claimslicer.synthesis.settings import BAND_MM, SAMPLING_STEPS
 
 if TYPE_CHECKING:
     from claimslicer.synthesis.samplers import Jumps
@@ -40,7 +41,7 @@ def synthesize(
         typer.Option("--intensity", help="Border zone made with the mask by smile.", show_default=False),
     ] = None,
     model: ModelOption = None,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Number of inference steps.")] = 8,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Number of inference steps.")] = SAMPLING_STEPS,
     sampler: Annotated[
         Literal["dpm", "ddim", "flow", "repaint"],
         typer.Option("--sampler", help="repaint is the published, slow one; use it with --steps 300."),
@@ -57,9 +58,9 @@ def synthesize(
         str | None,
         typer.Option(
             "--texture",
-            metavar="faint|medium|bright|any|NUMBER|STUDY",
+            metavar="faint|medium|bright|typical|any|NUMBER|STUDY",
             help="A kind of scar, any patient's, the median grey level in remote SDs, or that of a study "
-            "with labelled scar; else as in an average heart.",
+            "with labelled scar; else that of the heart's own scar, or of a patient drawn by the seed.",
             show_default=False,
         ),
     ] = None,
@@ -69,14 +70,14 @@ def synthesize(
             "--guidance", help="Above 1 the network heeds texture and caption more, at twice the time."
         ),
     ] = 1.0,
-    halo: Annotated[
+    band: Annotated[
         float,
         typer.Option(
-            "--halo",
+            "--band",
             metavar="MM",
-            help="Blush into wall and blood beside the scar; real scars have 3 mm.",
+            help="How far beyond the mask wall, blood and fat are painted with the scar; 0: the mask alone.",
         ),
-    ] = 0.0,
+    ] = BAND_MM,
     caption: Annotated[
         str | None,
         typer.Option(
@@ -107,18 +108,21 @@ def synthesize(
     acquisition: AcquisitionOption = None,
     events: EventsOption = None,
 ) -> None:
-    """Paint a scar into a study; outside the mask, and its halo if one is asked for, no voxel changes.
+    """Paint a scar into a study; outside the mask and the band round it no voxel changes.
 
-    The file name, its header and a JSON file beside it say that the result is synthetic.
+    The file name, its header and a JSON file beside it say that the result is synthetic. What was painted
+    lies beside it, too: 1 scar, 2 band.
     """
     with reporting("synthesize", events) as report:
         from claimslicer.studies import read_intensity, read_scar_mask, read_study, write_volume
         from claimslicer.synthesis import synthesize as synthesize_scar
+        from claimslicer.synthesis.result import band_path
         from claimslicer.synthesis.texture import texture_of_study
 
         like = _study_of(texture)
         inputs = [path for path in (study, labels, scar, intensity, like) if path is not None]
-        files = check_volume_outputs(out, difference, inputs=inputs, synthetic=True)
+        band_out = band_path(out)
+        files = check_volume_outputs(out, difference, band_out, inputs=inputs, synthetic=True)
         scan, anatomy = labelled_study(study, labels, choice_of(series, kind, acquisition))
         say_notes(report, scan)
         mask = read_scar_mask(scar, scan)
@@ -132,7 +136,7 @@ def synthesize(
             jumps=parse_jumps(jumps),
             texture=texture if like is None else texture_of_study(read_study(like)),
             guidance=guidance,
-            halo_mm=halo,
+            band_mm=band,
             intensity=None if intensity is None else read_intensity(intensity, scan),
             caption=caption,
             text_encoder=text_encoder,
@@ -146,6 +150,7 @@ def synthesize(
         marks: dict[str, Any] = {"recipe": {**result.recipe, "inputs": found}, "inputs": inputs}
         with all_or_none(files):
             written = [write_volume(out, result.image, scan.geometry, encoding=scan.encoding, **marks)]
+            written.append(write_volume(band_out, result.band, scan.geometry, **marks))
             if difference is not None:
                 written.append(write_volume(difference, result.difference, scan.geometry, **marks))
         report.wrote(*written)
@@ -164,8 +169,8 @@ def parse_jumps(text: str) -> Jumps:
 
 def _study_of(texture: str | None) -> Path | None:
     """Return the study that ``texture`` points to; None where it is a name, or nothing is there."""
-    from claimslicer.synthesis.texture import ANY, PRESETS
+    from claimslicer.synthesis.texture import ANY, PRESETS, TYPICAL
 
-    if texture is None or texture in (*PRESETS, ANY) or not Path(texture).exists():
+    if texture is None or texture in (*PRESETS, TYPICAL, ANY) or not Path(texture).exists():
         return None
     return Path(texture)

@@ -24,7 +24,7 @@ PAINTING = {
     "sampler": "sampler",
     "steps": "num_inference_steps",
     "texture": "texture",
-    "halo_mm": "halo_mm",
+    "band_mm": "band_mm",
     "device": "device",
 }
 """Settings of a cohort that are handed to :func:`claimslicer.synthesis.synthesize`, and their names there."""
@@ -131,10 +131,10 @@ class CohortConfig:
     steps: int | None = None
     """Network evaluations for each study."""
     texture: str | float | None = None
-    """Of the painted scars: faint, medium, bright, any, or a number of remote SDs. Left out: as in an average
-    heart."""
-    halo_mm: float | None = None
-    """How far the healthy wall beside a scar is painted too."""
+    """Of the painted scars: faint, medium, bright, typical, any, or a number of remote SDs. Left out: that of
+    the heart's own scar, or of a patient drawn by the seed."""
+    band_mm: float | None = None
+    """How far beyond a scar wall, blood and fat are painted with it; 0: the mask alone."""
     quality: Quality | None = None
     """Which studies are kept: see its table. Left out: all."""
     attempts: int = 5
@@ -156,8 +156,8 @@ class CohortConfig:
         for name in ("count", "steps"):
             if getattr(self, name) is not None:
                 _check_count(name, getattr(self, name), 1)
-        if self.halo_mm is not None and not _is_number(self.halo_mm, 0.0):
-            raise SpecificationError(f"'halo_mm' must be a number from 0 up, not {self.halo_mm!r}.")
+        if self.band_mm is not None and not _is_number(self.band_mm, 0.0):
+            raise SpecificationError(f"'band_mm' must be a number from 0 up, not {self.band_mm!r}.")
         if self.format not in WRITABLE:
             raise SpecificationError(f"'format' must be one of {', '.join(WRITABLE)}, not {self.format!r}.")
 

@@ -49,14 +49,14 @@ class Heart:
 class Child:
     """A synthetic study in its parent's grid, all arrays ``(z, y, x)``.
 
-    ``labels`` (internal table) hold the scar, ``scar`` (:class:`ScarLabel`) is what was painted, and
-    ``intensity`` (0–1) how much of it shows, None where it shows wholly.
+    ``labels`` (internal table) hold the scar, ``scar`` (:class:`ScarLabel`) is what was painted, and ``band``
+    what was painted at all (1 scar, 2 round it).
     """
 
     image: np.ndarray
     labels: np.ndarray
     scar: np.ndarray
-    intensity: np.ndarray | None
+    band: np.ndarray
     recipe: dict[str, Any]
 
 
@@ -88,12 +88,12 @@ class StudyMaker:
             rng = np.random.default_rng([self._config.seed, job.parent.key, job.number, attempt])
             try:
                 spec = self._draw(job.parent, heart, rng)
-                scar, intensity, labels = author(heart, spec)
+                scar, labels = author(heart, spec)
             except SpecificationError as error:
                 reason = str(error)
                 continue
             seed = int(rng.integers(2**31))
-            child = self._paint(job, heart, spec, (scar, intensity, labels), seed, attempt)
+            child = self._paint(job, heart, spec, (scar, labels), seed, attempt)
             if self._is_good(heart, child):
                 return heart, child
             reason = f"The segmenter found too little of the scar in {attempt + 1} attempts."
@@ -122,7 +122,7 @@ class StudyMaker:
         job: Job,
         heart: Heart,
         spec: ScarSpec | None,
-        scar: tuple[np.ndarray, np.ndarray | None, np.ndarray],
+        scar: tuple[np.ndarray, np.ndarray],
         seed: int,
         attempt: int,
     ) -> Child:
@@ -165,36 +165,36 @@ def heart_of(study: Study) -> Heart:
     return Heart(study, study.labels, frame, scar_of_labels(study.labels))
 
 
-def author(heart: Heart, spec: ScarSpec | None) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-    """Return the scar to be painted, how much of it shows, and the labels that hold it.
+def author(heart: Heart, spec: ScarSpec | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the scar to be painted, and the labels that hold it.
 
     Without ``spec`` the heart's own scar is painted anew. Raises SpecificationError where the wall can't
     hold the scar.
     """
     if spec is None:
-        return heart.existing, None, heart.labels
+        return heart.existing, heart.labels
     made = generate_scar(spec, heart.frame, existing=heart.existing)
     labels = labels_with_scar(heart.labels, made.labels)
-    return made.labels * made.added, made.intensity * made.added, labels
+    return made.labels * made.added, labels
 
 
 def paint(
     heart: Heart,
-    scar: tuple[np.ndarray, np.ndarray | None, np.ndarray],
+    scar: tuple[np.ndarray, np.ndarray],
     seed: int,
     settings: Mapping[str, Any],
 ) -> Child:
     """Paint what :func:`author` gave; ``settings`` are those of :func:`claimslicer.synthesis.synthesize`."""
     from claimslicer.synthesis import synthesize
 
-    mask, intensity, labels = scar
+    mask, labels = scar
     result = synthesize(
         heart.study,
         heart.labels,
         mask,
-        **{**settings, "seed": seed, "intensity": intensity, "repaint_existing": labels is heart.labels},
+        **{**settings, "seed": seed, "repaint_existing": labels is heart.labels},
     )
-    return Child(result.image, labels, mask, intensity, result.recipe)
+    return Child(result.image, labels, mask, result.band, result.recipe)
 
 
 def infarct_dice(study: Study, labels: np.ndarray, segmenter: str | None, device: str) -> float:

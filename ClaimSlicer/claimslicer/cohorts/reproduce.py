@@ -151,10 +151,9 @@ def _with_networks(recipe: Mapping[str, Any], inputs: Inputs, model: str | Path 
     if recipe["command"] == "cohort":
         heart = heart_of(inputs.study)
         spec = None if recipe["smile"] is None else ScarSpec.from_dict(recipe["smile"])
-        scar, intensity, labels = author(heart, spec)
-        painted = _synthesize(recipe, inputs, model, scar, intensity)
-        more = {} if intensity is None else {"intensity": Made(intensity)}
-        return {**painted, "labels": Made(labels), "scar": Made(scar), **more}
+        scar, labels = author(heart, spec)
+        painted = _synthesize(recipe, inputs, model, scar, None)
+        return {**painted, "labels": Made(labels), "scar": Made(scar)}
     assert inputs.scar is not None  # its hash was checked
     return _synthesize(recipe, inputs, model, inputs.scar, inputs.intensity)
 
@@ -235,7 +234,8 @@ def _synthesize(
         model=model,
         device=inputs.device,
     )
-    return {"image": Made(result.image, study.encoding), "difference": Made(result.difference)}
+    made = {"band": Made(result.band), "difference": Made(result.difference)}
+    return {"image": Made(result.image, study.encoding), **made}
 
 
 def _as_given(value: Any) -> Any:

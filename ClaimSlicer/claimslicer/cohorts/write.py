@@ -26,7 +26,8 @@ def write_case(out: Path, job: Job, heart: Heart, child: Child, suffix: str) -> 
     """Write ``out/<name>`` in EMIDEC's layout and return it; one that is there already stays.
 
     ``Images`` holds the image, ``Contours`` the labels with the scar, ``Scar`` the mask that was painted and
-    how much of it shows. Raises OutputError, and leaves nothing behind, where that can't be done.
+    all that was painted with it (``-band``). Raises OutputError, and leaves nothing behind, where that can't
+    be done.
     """
     whole = out / job.name
     folder = out / UNFINISHED / f"{job.name}-{uuid.uuid4().hex[:8]}"
@@ -34,9 +35,8 @@ def write_case(out: Path, job: Job, heart: Heart, child: Child, suffix: str) -> 
         f"Images/{job.name}": (child.image, heart.study.encoding),
         f"Contours/{job.name}": (child.labels, None),
         f"Scar/{job.name}": (child.scar, None),
+        f"Scar/{job.name}-band": (child.band, None),
     }
-    if child.intensity is not None:
-        volumes[f"Scar/{job.name}-intensity"] = (child.intensity, None)
     marks: dict[str, Any] = {"recipe": child.recipe, "synthetic": True}
     try:
         for name, (array, encoding) in volumes.items():

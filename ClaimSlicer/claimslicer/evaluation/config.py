@@ -9,6 +9,7 @@ from typing import Any, Self, get_args
 
 from claimslicer.errors import SpecificationError
 from claimslicer.evaluation.cases import evaluated_cases, named_data, training_cases
+from claimslicer.synthesis.settings import SAMPLING_STEPS
 from claimslicer.training.data.splits import Part
 from claimslicer.yaml_settings import check_known, read_yaml_settings
 
@@ -35,7 +36,7 @@ class EvaluationConfig:
     ``data``, are those that synthetic ones are looked for among. ``model`` and ``segmenter`` are names or
     paths (None: the shipped ones), the latter judging as
     :func:`claimslicer.segmentation.model.load_segmenter` says; ``sampler``, ``steps``, ``jumps``,
-    ``guidance``, ``texture``, ``halo_mm`` and ``match`` go to :func:`claimslicer.synthesis.synthesize`,
+    ``guidance``, ``texture`` and ``band_mm`` go to :func:`claimslicer.synthesis.synthesize`,
     whose defaults hold where they are None. Each infarct is repainted with ``seeds`` seeds, each heart
     without one gets ``draws`` random scars. ``pass_rate`` is the share of real studies that the quality
     filter lets pass, ``resamples`` the number of bootstrap samples and of random halves, ``montages`` how
@@ -60,18 +61,16 @@ class EvaluationConfig:
     saw no synthetic study, where there are such."""
     sampler: str = "dpm"
     """``dpm``, ``ddim``, ``flow`` or ``repaint``."""
-    steps: int = 8
+    steps: int = SAMPLING_STEPS
     """Steps of the sampler."""
     jumps: int | tuple[int, int] | None = None
     """RePaint's resampling: a number, or length and times."""
     guidance: float | None = None
     """Above 1 the network heeds the texture more."""
     texture: str | float | None = None
-    """Of the painted scars: faint, medium, bright, any, or a number of remote SDs."""
-    halo_mm: float | None = None
-    """How far the healthy wall beside a scar is painted too."""
-    match: bool | None = None
-    """Whether the painted grey levels are brought to the texture."""
+    """Of the painted scars: faint, medium, bright, typical, any, or a number of remote SDs."""
+    band_mm: float | None = None
+    """How far beyond a scar wall, blood and fat are painted with it; 0: the mask alone."""
     seeds: int = 3
     """How often each infarct is painted anew."""
     draws: int = 3
@@ -107,13 +106,11 @@ class EvaluationConfig:
         if not set(self.classifiers) <= set(CLASSIFIERS):
             raise SpecificationError(f"The setting 'classifiers' is a list of {', '.join(CLASSIFIERS)}.")
         _check_number("pass_rate", self.pass_rate, 0.01, 1.0)
-        if self.halo_mm is not None:
-            _check_number("halo_mm", self.halo_mm, 0.0, 10.0)
+        if self.band_mm is not None:
+            _check_number("band_mm", self.band_mm, 0.0, 10.0)
         if self.guidance is not None:
             _check_number("guidance", self.guidance, 0.0, 20.0)
         object.__setattr__(self, "jumps", _jumps(self.jumps))
-        if not isinstance(self.match, bool | None):
-            raise SpecificationError("The setting 'match' must be true or false.")
         for name in ("model", "segmenter", "sampler", "device"):
             if not isinstance(getattr(self, name), str | None):
                 raise SpecificationError(f"The setting '{name}' must be a name.")

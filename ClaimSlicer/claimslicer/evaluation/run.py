@@ -30,7 +30,6 @@ from claimslicer.labels import (
     ScarLabel,
     infarct_mask,
     labels_with_scar,
-    myocardium_mask,
     scar_of_labels,
 )
 from claimslicer.models.leakage import leakage
@@ -237,10 +236,10 @@ def _make(config: EvaluationConfig, heart: Heart, kind: str, draw: int) -> Scar:
         mask = heart.authored(draw)
         if kind == "copy":
             return Scar(image, mask.labels)
-        return _painted(config, heart, mask.labels, None if config.halo_mm else mask.intensity, draw)
+        return _painted(config, heart, mask.labels, draw)
     own = scar_of_labels(heart.labels)
     if kind == "repainted":
-        return _painted(config, heart, own, None, draw)
+        return _painted(config, heart, own, draw)
     inside = own != ScarLabel.NONE
     if kind == "constant":
         return Scar(constant_fill(image, inside), own)
@@ -249,13 +248,11 @@ def _make(config: EvaluationConfig, heart: Heart, kind: str, draw: int) -> Scar:
     return Scar(image, own)
 
 
-def _painted(
-    config: EvaluationConfig, heart: Heart, scar: np.ndarray, intensity: np.ndarray | None, seed: int
-) -> Scar:
+def _painted(config: EvaluationConfig, heart: Heart, scar: np.ndarray, seed: int) -> Scar:
     from claimslicer.synthesis import synthesize
     from claimslicer.synthesis.model import load_generator
 
-    names = ("jumps", "guidance", "texture", "halo_mm", "match")
+    names = ("jumps", "guidance", "texture", "band_mm")
     options = {name: getattr(config, name) for name in names if getattr(config, name) is not None}
     with counted_calls(load_generator(config.model, config.device).network.denoise) as calls:
         start = time.perf_counter()
@@ -267,7 +264,6 @@ def _painted(
             sampler=config.sampler,  # type: ignore[arg-type]
             num_inference_steps=config.steps,
             seed=seed,
-            intensity=intensity,
             repaint_existing=True,
             device=config.device,
             **options,
@@ -337,14 +333,13 @@ def _segmented(config: EvaluationConfig, heart: Heart, image: np.ndarray) -> tup
 
 
 def _may_change(config: EvaluationConfig, heart: Heart, scar: np.ndarray) -> np.ndarray:
-    """Return where the image may change: the mask, and the wall and the blood's edge within the halo."""
-    inside = scar != ScarLabel.NONE
-    if not config.halo_mm:
-        return inside
-    from scipy.ndimage import distance_transform_edt
+    """Return where the image may change: the mask and the band round it."""
+    from claimslicer.synthesis.band import band_mask
+    from claimslicer.synthesis.settings import BAND_MM
 
-    near = distance_transform_edt(~inside, sampling=heart.study.geometry.spacing_zyx) <= config.halo_mm
-    return inside | (near & (myocardium_mask(heart.labels) | (heart.labels == Label.CAVITY)))
+    width = BAND_MM if config.band_mm is None else config.band_mm
+    spacing = heart.study.geometry.spacing
+    return (scar != ScarLabel.NONE) | band_mask(scar, (spacing[1], spacing[0]), width)
 
 
 def _units_inside(image: np.ndarray, labels: np.ndarray) -> np.ndarray:

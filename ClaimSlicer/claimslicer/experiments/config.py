@@ -11,12 +11,13 @@ from typing import Any
 from claimslicer.errors import SpecificationError
 from claimslicer.experiments.arms import TABLE_2, Arm
 from claimslicer.studies.provenance import to_json
+from claimslicer.synthesis.settings import BAND_MM
 from claimslicer.training.data.augment import PAINTING
 from claimslicer.training.settings.config import named_or_path
 from claimslicer.training.settings.joint_config import JointConfig
 from claimslicer.yaml_settings import check_known, read_yaml_settings
 
-_PAINTING = ("num_inference_steps", "halo_mm", "texture", "sampler", "jumps", "match", "guidance")
+_PAINTING = ("num_inference_steps", "band_mm", "texture", "sampler", "jumps", "guidance")
 _FREE = frozenset(("out", "arms", "seeds", "tests", "thresholds", "device", "threads", "resamples"))
 """What may change while an experiment goes on: no single job depends on it."""
 _OF_A_RUN = ("cache", "out", "seed", "device", "threads", "checkpoint_every", "validate_every")
@@ -81,7 +82,7 @@ class ExperimentConfig:
     """Share of synthetic slices in the segmenters' batches. Left out: as many as there are synthetic studies
     among all, as in the paper."""
     painting: Mapping[str, Any] = field(default_factory=dict)
-    """How synthetic studies are painted: num_inference_steps, halo_mm, texture, sampler, jumps, match,
+    """How synthetic studies are painted: num_inference_steps, band_mm, texture, sampler, jumps,
     guidance."""
     segmentation: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the segmenters' training."""
@@ -198,8 +199,8 @@ class ExperimentConfig:
             "pretrain_segmenter_steps": 1,
             "generator_steps": self.generator_steps,
             "joint_steps": self.joint_steps,
-            "halo_mm": self.painting["halo_mm"],
-            "texture": self.painting["texture"],
+            "band_mm": self.painting.get("band_mm", BAND_MM),
+            "texture": self.painting.get("texture") or "",
             "segmentation": dict(self.segmentation),
             "synthesis": dict(self.synthesis),
         }

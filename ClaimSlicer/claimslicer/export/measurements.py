@@ -10,7 +10,6 @@ from claimslicer.export.identity import Identity, uid
 from claimslicer.export.marks import MANUFACTURER, MODEL, RESEARCH, describe, mark
 from claimslicer.export.segments import dicom_code
 from claimslicer.labels import Label
-from claimslicer.quantification.names import QUANTITIES
 from claimslicer.terms import LABEL_NAMES, LABEL_TERMS, SEGMENT_TERMS, Code
 
 if TYPE_CHECKING:
@@ -18,15 +17,16 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 ML = Code("ml", "milliliter", "UCUM")
+GRAM = Code("g", "gram", "UCUM")
 PERCENT = Code("%", "percent", "UCUM")
 VOLUME = Code("118565006", "Volume")
+MASS = Code("118538004", "Mass")
+SHARE = Code("LV_MASS_PERCENT", "Percent of left ventricular mass", "99CLAIM")
 TRANSMURALITY = Code("TRANSMURALITY", "Mean transmurality of infarct", "99CLAIM")
 LARGEST = Code("TRANSMURAL_MAX", "Largest transmurality of infarct", "99CLAIM")
 AREA = Code("INFARCT_AREA", "Infarcted share of the segment's wall", "99CLAIM")
 INFARCT_ML = Code("INFARCT_VOLUME", "Volume of infarct, no-reflow included", "99CLAIM")
 MVO_ML = Code("MVO_VOLUME", "Volume of no-reflow", "99CLAIM")
-CORE_ML = Code("CORE_VOLUME", "Volume of the scar's core", "99CLAIM")
-BORDER_ML = Code("BORDER_VOLUME", "Volume of the border zone", "99CLAIM")
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,21 @@ class Kind:
     factor: float = 1.0
 
 
-STRUCTURES: Mapping[str, Label] = {
-    "cavity": Label.CAVITY,
-    "myocardium": Label.MYOCARDIUM,
-    "wall": Label.MYOCARDIUM,
-    "endocardium_cm2": Label.MYOCARDIUM,
-    "slice": Label.MYOCARDIUM,
-    "mvo": Label.MVO,
+TOTALS: Mapping[Label, Mapping[str, Kind]] = {
+    Label.CAVITY: {"cavity_ml": Kind(VOLUME, ML)},
+    Label.MYOCARDIUM: {"myocardium_ml": Kind(VOLUME, ML), "myocardium_g": Kind(MASS, GRAM)},
+    Label.INFARCT: {
+        "infarct_ml": Kind(VOLUME, ML),
+        "infarct_g": Kind(MASS, GRAM),
+        "infarct_percent": Kind(SHARE, PERCENT),
+    },
+    Label.MVO: {
+        "mvo_ml": Kind(VOLUME, ML),
+        "mvo_g": Kind(MASS, GRAM),
+        "mvo_percent": Kind(SHARE, PERCENT),
+    },
 }
-"""What a total is of, by how its name begins: of infarct, where nothing here fits."""
-PARTS = {"core": "Scar core", "border": "Border zone"}
-"""Totals of these stand in groups of their own, since no label is theirs."""
+"""The report's totals; those of the myocardium are of the whole wall, those of infarct hold no-reflow."""
 ROWS: Mapping[str, Kind] = {
     "volume_ml": Kind(VOLUME, ML),
     "infarct_ml": Kind(INFARCT_ML, ML),
@@ -56,8 +60,6 @@ ROWS: Mapping[str, Kind] = {
     "area_fraction": Kind(AREA, PERCENT, 100.0),
     "transmurality": Kind(TRANSMURALITY, PERCENT, 100.0),
     "transmurality_max": Kind(LARGEST, PERCENT, 100.0),
-    "core_ml": Kind(CORE_ML, ML),
-    "border_ml": Kind(BORDER_ML, ML),
 }
 """The report's numbers of each AHA segment; those that aren't defined are left out."""
 
@@ -130,8 +132,7 @@ def _groups(numbers: Numbers, segmentation: Dataset, images: Sequence[Dataset]) 
 
     labels = {item.SegmentLabel: int(item.SegmentNumber) for item in segmentation.SegmentSequence}
     groups: list[Any] = []
-    for label in dict.fromkeys(STRUCTURES.values()) | {Label.INFARCT: None}:
-        kinds = totals_of(label, numbers.totals)
+    for label, kinds in TOTALS.items():
         name = LABEL_NAMES[label][0]
         term = LABEL_TERMS[label]
         segment = ReferencedSegment(
@@ -151,16 +152,6 @@ def _groups(numbers: Numbers, segmentation: Dataset, images: Sequence[Dataset]) 
                 measurements=_measurements(numbers.totals, kinds),
             )
         )
-    for part, title in PARTS.items():
-        kinds = {name: kind_of(name) for name in numbers.totals if name.startswith(f"{part}_")}
-        if found := _measurements(numbers.totals, kinds):
-            tracked = TrackingIdentifier(uid=uid("part", numbers.content, part), identifier=title)
-            scar = dicom_code(LABEL_TERMS[Label.INFARCT].type)
-            groups.append(
-                MeasurementsAndQualitativeEvaluations(
-                    tracking_identifier=tracked, finding_type=scar, measurements=found
-                )
-            )
     for row in numbers.rows:
         if not row.get("volume_ml"):
             continue
@@ -177,29 +168,6 @@ def _groups(numbers: Numbers, segmentation: Dataset, images: Sequence[Dataset]) 
             )
         )
     return groups
-
-
-def kind_of(name: str) -> Kind:
-    """Return how a total is coded, by the table of all quantities."""
-    quantity = QUANTITIES[name]
-    known = {
-        "118565006": "Volume",
-        "118538004": "Mass",
-        "LV_MASS_PERCENT": "Percent of left ventricular mass",
-    }
-    meaning = known.get(quantity.code, quantity.label)
-    return Kind(Code(quantity.code, meaning, quantity.scheme), Code(quantity.ucum, quantity.unit, "UCUM"))
-
-
-def totals_of(label: Label, totals: Mapping[str, Any]) -> dict[str, Kind]:
-    """Return those of the report's totals that are of ``label``, in the report's order."""
-    found = {}
-    for name in QUANTITIES:
-        begins = [of for start, of in STRUCTURES.items() if name == start or name.startswith(f"{start}_")]
-        of_part = any(name.startswith(f"{part}_") for part in PARTS)
-        if name in totals and not of_part and (begins or [Label.INFARCT])[0] == label:
-            found[name] = kind_of(name)
-    return found
 
 
 def _whole(label: Label) -> str:

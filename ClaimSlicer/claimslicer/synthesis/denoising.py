@@ -26,8 +26,8 @@ def slice_denoiser(
 ) -> Denoiser:
     """Return the denoiser of all slices of some variants at once: ``(v, z, h, w)``, on the CPU.
 
-    ``conditions`` is ``(v, c)``. Slices where nothing is painted are not computed. ``guidance`` other than 1
-    leans away from what the condition ``without`` ``(c,)`` would give (classifier-free guidance, Ho &
+    ``conditions`` is ``(v, z, c)``. Slices where nothing is painted are not computed. ``guidance`` other than
+    1 leans away from what the condition ``without`` ``(z, c)`` would give (classifier-free guidance, Ho &
     Salimans 2022), for a second evaluation's time. A network that doesn't see its surroundings gets them as
     published, pasted at each step: ``known`` ``(z, h, w)``, noised from ``generator``.
     """
@@ -38,7 +38,7 @@ def slice_denoiser(
     def output(noisy: torch.Tensor, time: float, condition: torch.Tensor) -> torch.Tensor:
         images = noisy_input(noisy, around, slices, settings).to(device)
         times = torch.full((len(slices),), time, device=device)
-        wished = condition.to(device)[:, None].expand(-1, len(slices), -1)
+        wished = condition[:, slices].to(device)
         # One variant at a time: larger batches don't fit into a processor's cache, and cost more a slice.
         found = [
             network.denoise(variant, times, texture, context)
@@ -49,7 +49,7 @@ def slice_denoiser(
     def denoise(noisy: torch.Tensor, time: float) -> torch.Tensor:
         found = output(noisy, time, conditions)
         if guidance != 1.0 and without is not None:
-            free = output(noisy, time, without.expand(len(noisy), -1))
+            free = output(noisy, time, without.expand(len(noisy), -1, -1))
             found = free + guidance * (found - free)
         clean = torch.zeros_like(noisy)
         clean[:, slices] = clean_estimate(

@@ -1,4 +1,4 @@
-"""Painting a scar into a study. Only voxels of its mask change, and of its halo if one is asked for."""
+"""Painting a scar into a study: the scar and a band round it, as one draw. Nothing else changes."""
 
 from __future__ import annotations
 
@@ -19,28 +19,31 @@ from claimslicer.labels import Label, ScarLabel, infarct_mask, myocardium_mask
 from claimslicer.patches import PatchGrid
 from claimslicer.studies import Study
 from claimslicer.studies.provenance import make_recipe
+from claimslicer.synthesis.band import band_mask
 from claimslicer.synthesis.conditioning import (
+    Surroundings,
     condition_vector,
     from_network,
-    halo_mask,
     surroundings,
     to_network,
 )
 from claimslicer.synthesis.denoising import slice_denoiser
-from claimslicer.synthesis.endocardium import Endocardium
-from claimslicer.synthesis.matching import Border, match_texture
+from claimslicer.synthesis.levels import SliceLevels, slice_levels
 from claimslicer.synthesis.model import GeneratorModel, load_generator
-from claimslicer.synthesis.normalisation import remote_scale
 from claimslicer.synthesis.result import SynthesisResult, painted_study
 from claimslicer.synthesis.samplers import Jumps, SamplerName, check_sampling, network_evaluations, sample
+from claimslicer.synthesis.settings import BAND_MM, LARGEST_BAND_MM, SAMPLING_STEPS
 from claimslicer.synthesis.text import caption_condition
-from claimslicer.synthesis.texture import Texture, TextureWish
+from claimslicer.synthesis.texture import MINIMUM_VOXELS, Texture, TextureWish, measure_texture
 
-NATIVE_PIXELS_MM = (1.1, 2.2)
-"""Pixel sizes that the network was trained on; other studies are painted at 1.5 mm and brought back."""
+NATIVE_PIXELS_MM = (0.55, 2.4)
+"""Pixel sizes that are painted as they are; finer and coarser ones at these, and brought back."""
 
-MARGIN_MM = 16.0
-"""How far the network sees beyond the myocardium."""
+UNEQUAL_PIXELS = 1.5
+"""Pixels whose sides differ by more than this factor are painted as squares, and brought back."""
+
+MARGIN_MM = 12.0
+"""How far the network sees beyond what is painted."""
 
 
 @dataclass(frozen=True)
@@ -70,14 +73,13 @@ def synthesize(
     seed: int = 0,
     model: str | Path | GeneratorModel | None = None,
     sampler: SamplerName = "dpm",
-    num_inference_steps: int = 8,
+    num_inference_steps: int = SAMPLING_STEPS,
     jumps: Jumps = 1,
     texture: TextureWish = None,
-    match: bool = True,
     guidance: float = 1.0,
     caption: str | None = None,
     text_encoder: str | Path | None = None,
-    halo_mm: float = 0.0,
+    band_mm: float = BAND_MM,
     intensity: np.ndarray | None = None,
     repaint_existing: bool = False,
     device: str = "auto",
@@ -94,11 +96,10 @@ def synthesize(
         num_inference_steps=num_inference_steps,
         jumps=jumps,
         texture=texture,
-        match=match,
         guidance=guidance,
         caption=caption,
         text_encoder=text_encoder,
-        halo_mm=halo_mm,
+        band_mm=band_mm,
         intensity=intensity,
         repaint_existing=repaint_existing,
         device=device,
@@ -114,14 +115,13 @@ def synthesize_variants(
     seeds: Sequence[int],
     model: str | Path | GeneratorModel | None = None,
     sampler: SamplerName = "dpm",
-    num_inference_steps: int = 8,
+    num_inference_steps: int = SAMPLING_STEPS,
     jumps: Jumps = 1,
     texture: TextureWish = None,
-    match: bool = True,
     guidance: float = 1.0,
     caption: str | None = None,
     text_encoder: str | Path | None = None,
-    halo_mm: float = 0.0,
+    band_mm: float = BAND_MM,
     intensity: np.ndarray | None = None,
     repaint_existing: bool = False,
     device: str = "auto",
@@ -131,15 +131,14 @@ def synthesize_variants(
 
     ``labels`` (internal table) say where the wall and the cavity are, and which scar the study already has;
     that scar stays as it is, also where the mask covers it, unless ``repaint_existing``.
-    ``texture`` is what :meth:`TextureBank.choose` takes; without ``match`` the network is told of it, but its
-    grey levels stay as they are. ``halo_mm`` also paints the healthy wall so close to the scar, as real scars
-    blush into it, and what the blood pool's edge there holds of the wall (:class:`Endocardium`); with 0,
-    voxels outside the mask stay bit for bit.
-    ``intensity`` (0–1, same shape) makes a border zone inside the mask: how much of the painted scar shows,
-    the rest being the study's own grey level. ``sampler``, ``num_inference_steps`` and ``jumps`` are those of
-    :func:`claimslicer.synthesis.samplers.sample`; ``guidance`` other than 1 strengthens texture and
-    caption. ``caption`` (as :func:`claimslicer.smile.caption.caption` writes one) is for weights that know
-    text, ``text_encoder`` the folder of the encoder that they were trained with.
+    ``texture`` is what :meth:`TextureBank.choose` takes: without one, the scar is as bright as the heart's
+    own scar where it has one, else as a patient's that is drawn by the seed. ``band_mm`` says how far beyond
+    the scar wall, blood and fat are painted too, in one draw with it; with 0 the mask alone is.
+    ``intensity`` (0–1, same shape) tells how much of the scar is to show where: a border zone. ``sampler``,
+    ``num_inference_steps`` and ``jumps`` are those of :func:`claimslicer.synthesis.samplers.sample`;
+    ``guidance`` other than 1 strengthens texture and caption. ``caption`` (as
+    :func:`claimslicer.smile.caption.caption` writes one) is for weights that know text, ``text_encoder`` the
+    folder of the encoder that they were trained with.
     The same arguments give the same images, a variant the same as alone.
 
     Raises:
@@ -149,33 +148,29 @@ def synthesize_variants(
         ModelError: the weights can't be used.
     """
     sampling = _Sampling(sampler, num_inference_steps, jumps, guidance)
-    _check(study, labels, scar, intensity, halo_mm)
-    scar = scar if repaint_existing else _new_scar(labels, scar)
+    _check(study, labels, scar, intensity, band_mm)
+    kept = np.zeros(labels.shape, bool) if repaint_existing else infarct_mask(labels)
+    scar = _new_scar(scar, kept)
     generator = load_generator(model, device)
     features = generator.settings.text_features
     text, told = caption_condition(caption, text_encoder, generator.text_encoder, features)
-    scale = remote_scale(study.image, labels, away_from=scar != ScarLabel.NONE)
-    spacing = (study.geometry.spacing[1], study.geometry.spacing[0])
-    halo = halo_mask(labels, scar, spacing, halo_mm)
-    units = scale.forward(study.image)
-    blood = float(np.median(units[labels == Label.CAVITY]))
-    textures = [generator.bank.choose(texture, blood, np.random.default_rng([seed, 0])) for seed in seeds]
-    endocardium = Endocardium.of(units, labels, scar, blood, spacing, halo_mm)
-    grid = _painting_grid(study, labels, generator.settings.divisor)
-    canvas = _Canvas.of(endocardium.as_blood(units), labels, scar, halo, grid)
-    painted = _paint(generator, canvas, blood, textures, text, sampling, seeds, events)
+    levels = slice_levels(study.image, labels, away_from=scar != ScarLabel.NONE)
+    canvas = _Canvas.of(study, labels, scar, kept, intensity, band_mm, levels, generator.settings.divisor)
+    own = _own_texture(study, labels)
+    rngs = [np.random.default_rng([seed, 0]) for seed in seeds]
+    textures = [generator.bank.choose(texture, levels.remote_sd, rng, own) for rng in rngs]
+    painted = _paint(generator, canvas, textures, text, sampling, seeds, events)
     settings = {
         "sampler": sampler,
         "num_inference_steps": num_inference_steps,
         "jumps": jumps,
-        "texture": texture,
-        "match": match,
+        "texture": texture.to_dict() if isinstance(texture, Texture) else texture,
         "guidance": guidance,
-        "halo_mm": halo_mm,
+        "band_mm": band_mm,
         "repaint_existing": repaint_existing,
-        "remote_mean": scale.mean,
-        "remote_sd": scale.sd,
-        "remote_region": scale.region,
+        "remote_mean": levels.remote.mean,
+        "remote_sd": levels.remote.sd,
+        "remote_region": levels.remote.region,
         **told,
     }
     masks: dict[str, Any] = {"scar": scar} if intensity is None else {"scar": scar, "intensity": intensity}
@@ -188,26 +183,19 @@ def synthesize_variants(
         synthetic=True,
         **masks,
     )
-    border = Border.of(labels, scar, halo, spacing)
-    inside = scar != ScarLabel.NONE
-    changing = inside | halo | endocardium.mask
-    share = None if intensity is None else np.where(inside, intensity, 1.0)
     results = []
-    for seed, values, wanted in zip(seeds, painted, textures, strict=True):
-        hidden = None if share is None else (canvas.units, share)
-        matched = match_texture(values, scar, border, wanted, hidden) if match else values
-        shown = matched if share is None else canvas.units + share * (matched - canvas.units)
-        filled = endocardium.as_scar(matched, shown, inside)
-        image = _blend(study.image, scale.backward(filled), changing, share)
+    for seed, units in zip(seeds, painted, strict=True):
+        image = _blend(study.image, levels.backward(units), canvas.paint)
         difference = image.astype(np.float32) - study.image.astype(np.float32)
+        band = np.where(canvas.paint, np.where(scar != ScarLabel.NONE, 1, 2), 0).astype(np.uint8)
         made = painted_study(study, image, labels, scar)
-        results.append(SynthesisResult(image, difference, recipe | {"seed": int(seed)}, made))
+        results.append(SynthesisResult(image, difference, band, recipe | {"seed": int(seed)}, made))
     events.progress("painting", 1.0, "done")
     return results
 
 
 def _check(
-    study: Study, labels: np.ndarray, scar: np.ndarray, intensity: np.ndarray | None, halo_mm: float
+    study: Study, labels: np.ndarray, scar: np.ndarray, intensity: np.ndarray | None, band_mm: float
 ) -> None:
     if intensity is not None and intensity.shape != scar.shape:
         raise StudyError(f"The scar mask has {scar.shape} voxels and its intensity {intensity.shape}.")
@@ -223,8 +211,10 @@ def _check(
             f"The labels have values from {np.min(labels):g} to {np.max(labels):g}; give 0 background, "
             "1 cavity, 2 myocardium, 3 infarct, 4 no-reflow and 5 right ventricle."
         )
-    if not 0 <= halo_mm <= 10:
-        raise SpecificationError(f"A halo of {halo_mm:g} mm is not possible; choose 0 to 10.")
+    if not 0 <= band_mm <= LARGEST_BAND_MM:
+        raise SpecificationError(
+            f"A band of {band_mm:g} mm is not possible; choose 0 to {LARGEST_BAND_MM:g}."
+        )
     if not (labels == Label.CAVITY).any():
         raise StudyError("The labels hold no blood pool, which the network looks at; label it too.")
     if study.image.shape != labels.shape or study.image.shape != scar.shape:
@@ -243,8 +233,8 @@ def _check(
         )
 
 
-def _new_scar(labels: np.ndarray, scar: np.ndarray) -> np.ndarray:
-    new = np.where(infarct_mask(labels), ScarLabel.NONE, scar)
+def _new_scar(scar: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    new = np.where(kept, ScarLabel.NONE, scar)
     if not new.any():
         raise SpecificationError(
             "All of the scar mask is scar already, which is kept as it is; ask for it to be repainted."
@@ -252,35 +242,55 @@ def _new_scar(labels: np.ndarray, scar: np.ndarray) -> np.ndarray:
     return new
 
 
+def _own_texture(study: Study, labels: np.ndarray) -> Texture | None:
+    """Return the texture of the scar that the study has, None where it has too little."""
+    if (labels == Label.INFARCT).sum() < MINIMUM_VOXELS:
+        return None
+    return measure_texture(slice_levels(study.image, labels).forward(study.image), labels)
+
+
 @dataclass(frozen=True)
 class _Canvas:
-    """The part of a study that is painted: ``slices`` of it, cut by ``grid``; ``units`` in remote SDs."""
+    """What is painted: ``paint`` (bool) of a study with ``units`` (``u``), both ``(z, y, x)``.
+
+    ``around`` is what the network sees of ``slices``, cut by ``grid``.
+    """
 
     units: np.ndarray
-    labels: np.ndarray
-    scar: np.ndarray
-    halo: np.ndarray
+    paint: np.ndarray
+    around: Surroundings
     slices: slice
     grid: PatchGrid
 
     @classmethod
     def of(
         cls,
-        units: np.ndarray,
+        study: Study,
         labels: np.ndarray,
         scar: np.ndarray,
-        halo: np.ndarray,
-        grid: PatchGrid,
+        kept: np.ndarray,
+        intensity: np.ndarray | None,
+        band_mm: float,
+        levels: SliceLevels,
+        divisor: int,
     ) -> _Canvas:
-        used = np.flatnonzero((scar != ScarLabel.NONE).any((1, 2)))
-        slices = slice(max(int(used[0]) - 1, 0), int(used[-1]) + 2)
-        return cls(units, labels, scar, halo, slices, grid)
+        units = levels.forward(study.image)
+        spacing = (study.geometry.spacing[1], study.geometry.spacing[0])
+        band = band_mask(scar, spacing, band_mm)
+        paint = ((scar != ScarLabel.NONE) | band) & ~kept
+        used = np.flatnonzero(paint.any((1, 2)))
+        part = slice(max(int(used[0]) - 1, 0), int(used[-1]) + 2)
+        shown = None if intensity is None else intensity[part]
+        seen = surroundings(
+            units[part], labels[part], scar[part], band[part], kept=kept[part], intensity=shown
+        )
+        grid = _painting_grid(paint, spacing, divisor)
+        return cls(units, paint, seen.cut(grid), part, grid)
 
 
 def _paint(
     generator: GeneratorModel,
     canvas: _Canvas,
-    blood: float,
     textures: list[Texture],
     text: np.ndarray,
     sampling: _Sampling,
@@ -288,11 +298,14 @@ def _paint(
     events: Events,
 ) -> list[np.ndarray]:
     """Return ``canvas.units`` with the painted voxels as the network makes them, once for each seed."""
-    part, grid = canvas.slices, canvas.grid
-    parts = (canvas.units[part], canvas.labels[part], canvas.scar[part], canvas.halo[part])
-    around = surroundings(*parts).cut(grid)
+    part, grid, around = canvas.slices, canvas.grid, canvas.around
+    grain = [around.grain(z) for z in range(len(around.scar))]
+
+    def told(texture: Texture | None, words: np.ndarray) -> torch.Tensor:
+        return torch.stack([condition_vector(texture, grid.pixel_mm, values, words) for values in grain])
+
     shown = textures if generator.settings.histogram else [None] * len(textures)
-    conditions = torch.stack([condition_vector(texture, grid.pixel_mm, blood, text) for texture in shown])
+    conditions = torch.stack([told(texture, text) for texture in shown])
     noise = [torch.Generator().manual_seed(int(seed)) for seed in seeds]
     start = torch.stack([torch.randn(around.scar.shape, generator=source) for source in noise])
     count = itertools.count(1)
@@ -307,14 +320,14 @@ def _paint(
             generator.device,
             around,
             conditions,
-            without=condition_vector(None, grid.pixel_mm, blood, np.zeros_like(text)),
+            without=told(None, np.zeros_like(text)),
             guidance=sampling.guidance,
             known=to_network(grid.sample(torch.from_numpy(canvas.units[part])).numpy()),
             generator=noise,
             on_evaluation=evaluated,
         )
         values = sample(sampling.sampler, denoise, start, sampling.num_inference_steps, noise, sampling.jumps)
-    inside = (canvas.scar[part] != ScarLabel.NONE) | canvas.halo[part]
+    inside = canvas.paint[part]
     painted = []
     for variant in values:
         back, _ = grid.put_back(variant, canvas.units.shape[1:])
@@ -324,29 +337,27 @@ def _paint(
     return painted
 
 
-def _painting_grid(study: Study, labels: np.ndarray, divisor: int) -> PatchGrid:
-    """Return the patch round the myocardium, on the study's own pixels where the network knows their size."""
-    spacing = (study.geometry.spacing[1], study.geometry.spacing[0])
+def _painting_grid(paint: np.ndarray, spacing_yx: tuple[float, float], divisor: int) -> PatchGrid:
+    """Return the patch round what is painted, on the study's own pixels if the network knows their size."""
     low, high = NATIVE_PIXELS_MM
-    native = math.isclose(*spacing, rel_tol=1e-3) and low <= spacing[0] <= high
-    pixel = spacing[0] if native else 1.5
-    _, rows, columns = np.nonzero(myocardium_mask(labels))
+    middle = math.sqrt(spacing_yx[0] * spacing_yx[1])
+    native = low <= middle <= high and max(spacing_yx) <= UNEQUAL_PIXELS * min(spacing_yx)
+    pixel = middle if native else min(max(middle, low), high)
+    # On its own pixels a patch is as wide in voxels, whatever their sides.
+    sides = (pixel, pixel) if native else spacing_yx
+    _, rows, columns = np.nonzero(paint)
     centre, size = [], []
-    for index, mm in zip((rows, columns), spacing, strict=True):
+    for index, mm in zip((rows, columns), sides, strict=True):
         # An even patch whose centre lies between two pixels meets the study's pixels exactly.
         centre.append(math.floor((index.min() + index.max()) / 2) + 0.5)
         length = ((np.ptp(index) + 2) * mm + 2 * MARGIN_MM) / pixel
         size.append(int(math.ceil(length / (2 * divisor)) * 2 * divisor))
-    return PatchGrid((centre[0], centre[1]), spacing, (size[0], size[1]), pixel)
+    return PatchGrid((centre[0], centre[1]), sides, (size[0], size[1]), pixel)
 
 
-def _blend(
-    original: np.ndarray, painted: np.ndarray, inside: np.ndarray, share: np.ndarray | None
-) -> np.ndarray:
-    """Put ``share`` of the painted grey levels into a copy of ``original``; nothing else changes."""
+def _blend(original: np.ndarray, painted: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Put the painted grey levels into a copy of ``original``; nothing else changes."""
     values = painted[inside]
-    if share is not None:
-        values = share[inside] * values + (1 - share[inside]) * original[inside]
     if np.issubdtype(original.dtype, np.integer):
         limits = np.iinfo(original.dtype)
         values = np.clip(np.rint(values), limits.min, limits.max)

@@ -18,7 +18,7 @@ from claimslicer.synthesis.settings import GeneratorSettings
 from claimslicer.synthesis.texture import TextureBank
 
 ENCODER_KEY = "text.encoder"
-BANK_KEYS = ("quantiles", "mvo_contrasts", "edges", "clusters", "blood")
+BANK_KEYS = ("quantiles", "mvo_contrasts", "clusters", "remote_sds")
 
 
 @dataclass(frozen=True)

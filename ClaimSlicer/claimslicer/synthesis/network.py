@@ -14,14 +14,15 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from claimslicer.synthesis.settings import GeneratorSettings
+from claimslicer.synthesis.settings import GRAIN_VALUES, GeneratorSettings
 from claimslicer.synthesis.texture import HISTOGRAM_BINS
 
-CONDITION_VALUES = HISTOGRAM_BINS + 4
-"""The texture histogram, the contrast of MVO, whether these are there; log pixel size; the blood's level."""
+CONDITION_VALUES = HISTOGRAM_BINS + 3 + GRAIN_VALUES
+"""The texture histogram, the contrast of MVO, whether these are there; log pixel size; the grain."""
 
-CONTEXT_CHANNELS = 12
-"""Surroundings, painted region and scar of three slices; MVO, myocardium and cavity of the middle one."""
+CONTEXT_CHANNELS = 15
+"""Surroundings, painted region, scar and its intensity in three slices; MVO, myocardium and cavity of the
+middle one."""
 
 NOISY_CHANNELS = 3
 """The noisy scar of three slices."""
@@ -53,7 +54,7 @@ class _Block(nn.Module):
 
 
 class ContextNetwork(nn.Module):
-    """A U-Net over what stays the same: ``(n, 12, h, w)`` to a :data:`Context`."""
+    """A U-Net over what stays the same: ``(n, 15, h, w)`` to a :data:`Context`."""
 
     def __init__(self, settings: GeneratorSettings) -> None:
         super().__init__()
@@ -128,7 +129,7 @@ class Denoiser(nn.Module):
 class Generator(nn.Module):
     """Predicts the middle slice's scar: velocity or noise, by ``settings.prediction``.
 
-    ``context(images)`` reads ``(n, 12, h, w)`` (:data:`CONTEXT_CHANNELS`) once;
+    ``context(images)`` reads ``(n, 15, h, w)`` (:data:`CONTEXT_CHANNELS`) once;
     ``denoise(noisy, time, condition, context)`` takes ``(n, 3, h, w)``, diffusion times ``(n,)`` in [0, 1]
     and ``(n, CONDITION_VALUES + text_features)``, and returns ``(n, 1, h, w)``. ``forward`` does both.
     """

@@ -10,8 +10,17 @@ from claimslicer.errors import SpecificationError
 Prediction = Literal["velocity", "noise"]
 """What the network predicts: *v* (Salimans & Ho 2022), or ε as in the CLAIM paper."""
 
-HALO_MM = 3.0
-"""How far real scars blush into the healthy wall: partial volume, blur and the border zone of the tissue."""
+BAND_MM = 4.0
+"""How far beyond the scar is painted unless told otherwise: its edge and blush, partial volume, and the voxel
+of wall that readers leave to the blood. 0 paints strictly inside the mask."""
+
+LARGEST_BAND_MM = 10.0
+
+SAMPLING_STEPS = 12
+"""Network evaluations of the default sampler."""
+
+GRAIN_VALUES = 4
+"""How many numbers describe a study's grain, see :func:`claimslicer.synthesis.conditioning.grain_of`."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +33,8 @@ class GeneratorSettings:
     embedding, 0 where the weights know no text.
     """
 
-    context_widths: tuple[int, ...] = (32, 64, 128)
-    widths: tuple[int, ...] = (16, 32, 48)
+    context_widths: tuple[int, ...] = (32, 64, 96, 128)
+    widths: tuple[int, ...] = (24, 40, 56, 72)
     embedding: int = 96
     prediction: Prediction = "velocity"
     surroundings: bool = True

@@ -2,35 +2,14 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from claimslicer.errors import StudyError
 from claimslicer.studies.readers.dicom_slices import Slice, Stack
 from claimslicer.studies.study import Encoding
-
-if TYPE_CHECKING:
-    from pydicom import Dataset
-
-_FRAME_HEADERS = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}
-"""JPEG's markers that begin a frame header, and JPEG-LS's."""
-_OF_PIXELS = (
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "NumberOfFrames",
-    "Rows",
-    "Columns",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
-    "LossyImageCompression",
-    "PixelData",
-)
 
 
 def pixels(stack: Stack, gap: float) -> tuple[np.ndarray, Encoding | None]:
@@ -100,50 +79,20 @@ def _stored(piece: Slice) -> np.ndarray:
 def _decompressed(piece: Slice) -> np.ndarray:
     """Return the stored pixels of a compressed slice, through GDCM.
 
-    GDCM rescales some kinds of image and not others, and waits long for elements that a spoilt header claims:
-    it gets a copy that says nothing but how the pixels are packed.
+    GDCM rescales some kinds of image and not others, so it gets a copy that says nothing of rescaling.
     """
     import pydicom
     import SimpleITK as sitk
-    from pydicom.uid import MRImageStorage, generate_uid
 
     dataset = pydicom.dcmread(piece.path)
-    _check_stream(dataset, piece)
-    plain = pydicom.Dataset()
-    plain.file_meta = pydicom.dataset.FileMetaDataset()
-    plain.file_meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
-    for keyword in _OF_PIXELS:
-        if keyword in dataset:
-            plain[keyword] = dataset[keyword]
-    plain.SOPClassUID = plain.file_meta.MediaStorageSOPClassUID = MRImageStorage
-    plain.SOPInstanceUID = plain.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    shared, frames = "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"
+    for part in (dataset, *dataset.get(shared, ()), *dataset.get(frames, ())):
+        for keyword in ("RescaleSlope", "RescaleIntercept", "PixelValueTransformationSequence"):
+            if keyword in part:
+                del part[keyword]
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "stored.dcm"
-        plain.save_as(copy, enforce_file_format=True)
+        dataset.save_as(copy)
         # Told which reader to use, ITK doesn't try all others on a damaged file, which takes long.
         image = sitk.ReadImage(str(copy), imageIO="GDCMImageIO")
         return sitk.GetArrayFromImage(image)[piece.frame]
-
-
-def _check_stream(dataset: Dataset, piece: Slice) -> None:
-    """Raise ValueError where a compressed frame says another size than the header: decoders believe it.
-
-    JPEG and JPEG-LS say it in their frame header, JPEG 2000 in its first segment.
-    """
-    from pydicom.encaps import get_frame
-
-    count = int(dataset.get("NumberOfFrames") or 1)
-    frame = get_frame(dataset.PixelData, piece.frame, number_of_frames=count)
-    said = None
-    if frame[:4] == b"\xff\x4f\xff\x51":
-        right, bottom, left, top = struct.unpack(">4I", frame[8:24])
-        said = (bottom - top, right - left)
-    elif frame[:2] == b"\xff\xd8":
-        at = 2
-        while at + 9 <= len(frame) and frame[at] == 0xFF:
-            if frame[at + 1] in _FRAME_HEADERS:
-                said = struct.unpack(">2H", frame[at + 5 : at + 9])
-                break
-            at += 2 + struct.unpack(">H", frame[at + 2 : at + 4])[0]
-    if said is not None and said != piece.shape:
-        raise ValueError(f"the compressed frame says {said}")

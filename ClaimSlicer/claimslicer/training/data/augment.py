@@ -14,12 +14,12 @@ from claimslicer.events import SILENT, Events
 from claimslicer.labels import labels_with_scar, scar_of_labels
 from claimslicer.studies import Geometry, Study
 from claimslicer.synthesis import synthesize
-from claimslicer.synthesis.settings import HALO_MM
+from claimslicer.synthesis.settings import BAND_MM
 from claimslicer.training.data.cache import CachedStudy, Cohort
 from claimslicer.training.data.masks import draw_scar
 
-PAINTING = {"halo_mm": HALO_MM, "texture": "any"}
-"""Options of synthetic children unless others are given: they have soft edges and differ as patients do."""
+PAINTING: dict[str, Any] = {"band_mm": BAND_MM}
+"""Options of synthetic children unless others are given."""
 DRAWS = 5
 """How often another scar is drawn where one doesn't fit the wall."""
 

@@ -234,9 +234,9 @@ class SynthesisConfig(TrainingConfig):
     """The highest learning rate; after the warm-up it falls to 1 % of that along a cosine."""
     average_decay: float = 0.999
     """Decay of the running average of the weights; the average is what is kept in the end."""
-    context_widths: tuple[int, ...] = (32, 64, 128)
+    context_widths: tuple[int, ...] = (32, 64, 96, 128)
     """Channels per resolution of the network that reads the study once."""
-    widths: tuple[int, ...] = (16, 32, 48)
+    widths: tuple[int, ...] = (24, 40, 56, 72)
     """Channels per resolution of the network that is called at each step of sampling."""
     prediction: str = "velocity"
     """What the network predicts: ``velocity``, or ``noise`` as published."""
@@ -254,12 +254,16 @@ class SynthesisConfig(TrainingConfig):
     """File of embedded captions, made by ``train captions``, of which the weights are to know text."""
     caption_dropout: float = 0.5
     """Share of samples that see no caption, beside those that see no texture either."""
-    halo_share: float = 0.7
-    """Share of samples in which the healthy wall next to the scar is painted too."""
-    gain_spread: float = 0.15
-    """SD of the logarithm by which a study's contrast is varied: the remote SD differs between scanners."""
-    blood_spread: float = 0.4
-    """SD of the logarithm by which the blood is made brighter or darker."""
+    strict_share: float = 0.1
+    """Share of samples in which the scar alone is painted; in the others a band round it as well."""
+    part_share: float = 0.25
+    """Share of samples in which a part of the scar is painted, and the rest is there already."""
+    intensity_share: float = 0.4
+    """Share of samples that are told how much of the scar shows where, so that a border zone can be asked."""
+    merged_mvo_share: float = 0.2
+    """Share of samples in which MVO isn't told apart from scar, as some collections' labels have it."""
+    scanner_share: float = 0.6
+    """Share of samples shown as another scanner's: other pixels, matrix, noise, shading and grey levels."""
     reward_weight: float = 0.0
     """Weight of the loss that the segmenter ``reward_model`` has on what is painted, at low noise only: in
     samples whose diffusion time is ``reward_time`` or less."""
@@ -272,8 +276,9 @@ class SynthesisConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_between(self, 0, 1, "condition_dropout", "caption_dropout", "halo_share")
-        check_between(self, 0, 1, "gain_spread", "blood_spread", "reward_time")
+        check_between(self, 0, 1, "condition_dropout", "caption_dropout", "reward_time")
+        check_between(self, 0, 1, "strict_share", "part_share", "intensity_share")
+        check_between(self, 0, 1, "merged_mvo_share", "scanner_share")
         check_between(self, 0, math.inf, "reward_weight")
         for name in ("context_widths", "widths"):
             object.__setattr__(self, name, tuple(getattr(self, name)))  # YAML gives a list

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from claimslicer.errors import SpecificationError
 from claimslicer.smile.resample import ScarTarget
-from claimslicer.synthesis.settings import HALO_MM
+from claimslicer.synthesis.settings import BAND_MM
 from claimslicer.training.data.masks import MASKS
 from claimslicer.training.settings.config import (
     SegmentationConfig,
@@ -82,12 +82,12 @@ class JointConfig(TrainingConfig):
     target: dict[str, Any] = field(default_factory=dict)
     """The distribution that the drawn scars are brought to: see the table of targets."""
     texture: str | float = ""
-    """Of the painted scars: faint, medium, bright, any, or a number of remote SDs. Left out: as in an average
-    heart."""
-    num_inference_steps: int = 4
+    """Of the painted scars: faint, medium, bright, typical, any, or a number of remote SDs. Left out: that of
+    the heart's own scar, or of a patient drawn by the seed."""
+    num_inference_steps: int = 6
     """Network evaluations for each painted study."""
-    halo_mm: float = HALO_MM
-    """How far the healthy wall beside a scar is painted too."""
+    band_mm: float = BAND_MM
+    """How far beyond a scar wall, blood and fat are painted with it; 0: the mask alone."""
     feedback_weight: float = 0.1
     """Weight, in the generator's loss, of the segmentation loss of its one-step estimates."""
     feedback_time: float = 0.2
@@ -114,7 +114,7 @@ class JointConfig(TrainingConfig):
         check_between(self, 0, math.inf, *_COUNTS, "feedback_weight")
         check_between(self, 1, math.inf, "synthetic_studies")
         check_between(self, 1, 1000, "num_inference_steps")
-        check_between(self, 0, 10, "halo_mm")
+        check_between(self, 0, 10, "band_mm")
         check_rate(self, "segmenter_learning_rate")
         for steps, model in (("pretrain_segmenter", "segmenter"), ("generator", "generator")):
             if not getattr(self, f"{steps}_steps") and not getattr(self, f"initial_{model}"):

@@ -32,37 +32,38 @@ from claimslicer.segmentation.preprocessing import (
     slice_centres,
     with_phases,
 )
-from claimslicer.synthesis.conditioning import SCAR_CENTRE, SCAR_WIDTH
-from claimslicer.synthesis.normalisation import RemoteScale, remote_scale
+from claimslicer.synthesis.conditioning import units_from_network
+from claimslicer.synthesis.levels import SliceLevels, slice_levels
 from claimslicer.training.data.cache import CachedStudy
+from claimslicer.training.data.scanner import unbend
 
 CLASSES = 5
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where an example was cut: slice ``z`` of a study; its contrast was multiplied by ``gain``."""
+    """Where an example was cut: slice ``z`` of a study, on its own pixels, grey levels bent by ``curve``."""
 
     study: str
     z: int
     grid: PatchGrid
-    gain: float
+    curve: float = 0.0
 
 
 @dataclass(frozen=True)
 class Estimates:
     """One-step estimates of x_0 ``(n, h, w)`` in the network's unit, where they count (``paint``, 0/1), their
-    diffusion times ``(n,)`` and places."""
+    diffusion times ``(n,)`` and places (None: on other pixels than the study's)."""
 
     clean: torch.Tensor
     paint: torch.Tensor
     times: torch.Tensor
-    places: list[Place]
+    places: list[Place | None]
 
 
 @dataclass(frozen=True)
 class SegmenterView:
-    """A study as the segmenter sees it, and the way there from remote SDs.
+    """A study as the segmenter sees it, and the way there from ``u``.
 
     ``grey`` is the study's image ``(z, y, x)``, ``near`` the same normalised, ``one_hot`` its labels
     ``(5, z, y, x)``; ``hearts`` the patches that the segmenter sees, one a slice.
@@ -71,7 +72,7 @@ class SegmenterView:
     grey: torch.Tensor
     near: torch.Tensor
     one_hot: torch.Tensor
-    scale: RemoteScale
+    levels: SliceLevels
     range: GreyRange
     hearts: list[PatchGrid | PolarGrid]
 
@@ -89,19 +90,19 @@ class SegmenterView:
             torch.from_numpy(study.image.astype(np.float32)),
             normalise(study.image, centre, spacing),
             nn.functional.one_hot(torch.from_numpy(classes), CLASSES).permute(3, 0, 1, 2).float(),
-            remote_scale(study.image, study.labels),
+            slice_levels(study.image, study.labels),
             found,
             [heart_grid(own, spacing, settings) for own in slice_centres(left_ventricle, settings)],
         )
 
     def with_painted(self, units: torch.Tensor, paint: torch.Tensor, place: Place) -> torch.Tensor:
-        """Return the segmenter's input ``(3, h, w)`` where ``units`` (remote SDs) replace slice ``z``.
+        """Return the segmenter's input ``(3, h, w)`` where ``units`` (``u``) replace slice ``z``.
 
         ``units`` and ``paint`` are on the grid of ``place``, which lies on the study's own pixels; gradients
         reach ``units`` where ``paint`` is 1. Neighbouring slices stay real.
         """
         device = units.device
-        grey = units * self.scale.sd + self.scale.mean
+        grey = units * float(self.levels.contrast[place.z]) + float(self.levels.wall[place.z])
         before = place.grid.sample(self.grey[place.z][None]).to(device)[0]
         change = (self.range.normalised(grey) - self.range.normalised(before)) * paint
         back, inside = place.grid.put_back(change[None], (self.grey.shape[1], self.grey.shape[2]))
@@ -130,17 +131,17 @@ class Feedback:
 
     def loss(self, segment: Callable[[torch.Tensor], torch.Tensor], estimates: Estimates) -> torch.Tensor:
         """Return the loss of ``segment`` (images to logits) on the estimates that count, 0 without any."""
-        chosen = torch.nonzero(estimates.times <= self._time)[:, 0].tolist()
+        low = torch.nonzero(estimates.times <= self._time)[:, 0].tolist()
+        chosen = [(index, place) for index in low if (place := estimates.places[index]) is not None]
         if not chosen:
             return estimates.clean.sum() * 0.0
         images, labels = [], []
-        for index in chosen:
-            place = estimates.places[index]
-            units = (estimates.clean[index].float() * SCAR_WIDTH + SCAR_CENTRE) / place.gain
+        for index, place in chosen:
+            units = unbend(units_from_network(estimates.clean[index].float()), place.curve)
             view = self._views[place.study]
             images.append(view.with_painted(units, estimates.paint[index], place))
             labels.append(view.labels(place.z))
-        phases = [self._phases[estimates.places[index].study] for index in chosen]
+        phases = [self._phases[place.study] for _, place in chosen]
         logits = segment(with_phases(torch.stack(images), phases, self._settings))
         return self._criterion(logits, torch.stack(labels).to(logits.device))
 

@@ -125,7 +125,7 @@ class JointTrainer:
             seed=config.seed,
             options={
                 "num_inference_steps": config.num_inference_steps,
-                "halo_mm": config.halo_mm,
+                "band_mm": config.band_mm,
                 "texture": config.texture or None,
             },
             events=events,

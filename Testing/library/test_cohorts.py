@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -138,12 +139,14 @@ def test_the_plan_holds_back_test_patients(config, source, tmp_path):
     assert ([parent.name for parent in healthy], left_out) == (["Case_N002"], 2)
     with pytest.raises(SpecificationError, match="prefix"):
         find_parents(replace(config, sources=(Source(source), Source(source))))
-    (source / "Case_X").mkdir()
+    images = source / "Case_X" / "Images"
+    images.mkdir(parents=True)
+    (images / "Case_X.nii.gz").write_bytes(b"")
     try:
         with pytest.raises(StudyError, match="Case_X"):
             find_parents(config)
     finally:
-        (source / "Case_X").rmdir()
+        shutil.rmtree(source / "Case_X")
 
 
 def test_a_study_depends_on_seed_heart_and_number_alone(config, source):

@@ -10,6 +10,7 @@ STEPS = (
     ("ClaimSlicerLib.marks", "install"),
     ("ClaimSlicerLib.views", "install"),
     ("ClaimSlicerLib.sample_data", "register"),
+    ("ClaimSlicerLib.training_status", "install"),
 )
 """Modules and their functions, in this order; the marks on synthetic images come before anything is shown."""
 

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import slicer
@@ -340,3 +341,18 @@ def test_the_box_fits_a_narrow_panel_and_reads_without_blocking(open_box, cohort
     began = time.process_time()
     box.runs.refresh()
     assert time.process_time() - began < 0.05
+
+
+def test_a_running_training_is_named_in_the_status_bar(scene, tmp_path, monkeypatch):
+    from ClaimSlicerLib.training_status import RUNS_SETTING, TrainingStatus
+
+    run = SimpleNamespace(name="my run", state=lambda: "running")
+    monkeypatch.setattr("claimslicer.training.runs.run.find_runs", lambda folder: [run])
+    slicer.app.userSettings().setValue(RUNS_SETTING, str(tmp_path))
+    status = TrainingStatus(slicer.util.mainWindow().statusBar())
+    status.look()
+    assert status.label.text == "Training: my run"
+    run.state = lambda: "finished"
+    status.look()
+    assert not status.label.visible
+    slicer.app.userSettings().remove(RUNS_SETTING)

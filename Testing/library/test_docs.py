@@ -178,6 +178,12 @@ def test_the_page_of_settings_is_that_of_the_code(monkeypatch):
     assert settings_page.page() == text_of(settings_page.PAGE), "run: python Testing/settings_page.py"
 
 
+def test_the_reference_is_that_of_the_docstrings(monkeypatch):
+    monkeypatch.setattr(sys, "path", [str(REPOSITORY / "Testing"), *sys.path])
+    api_page = importlib.import_module("api_page")
+    assert api_page.page() == text_of(api_page.PAGE), "run: python Testing/api_page.py"
+
+
 def test_the_readme_is_read_in_five_minutes_and_make_knows_what_it_says():
     assert len(text_of(REPOSITORY / "README.md").splitlines()) <= 200
     targets = set(re.findall(r"^([a-z]+):", text_of(REPOSITORY / "Makefile"), re.M))

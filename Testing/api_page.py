@@ -19,7 +19,8 @@ ROOMS = ("studies", "anatomy", "smile", "synthesis", "segmentation", "quantifica
 HEAD = """# Reference for Python
 
 Made from the docstrings by `Testing/api_page.py`; [Python](python.md) shows how they go together. Arrays are
-`(z, y, x)`, places millimetres in LPS. Errors from bad input are classes of `claimslicer.errors`, each with one sentence.
+`(z, y, x)`, places millimetres in LPS. Errors from bad input are classes of `claimslicer.errors`, each with one
+sentence.
 """
 
 

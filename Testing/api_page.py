@@ -18,9 +18,10 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "api.md"
 ROOMS = ("studies", "anatomy", "smile", "synthesis", "segmentation", "quantification", "review")
 HEAD = """# Reference for Python
 
-Made from the docstrings by `Testing/api_page.py`; [Python](python.md) shows how they go together. Arrays are
-`(z, y, x)`, places millimetres in LPS. Errors from bad input are classes of `claimslicer.errors`, each with one
-sentence.
+Made from the docstrings by `Testing/api_page.py`; [Python](python.md) shows how they go together.
+
+Arrays are `(z, y, x)`, places millimetres in LPS. Errors from bad input are classes of `claimslicer.errors`,
+each with one sentence.
 """
 
 

@@ -6,13 +6,16 @@ import errno
 import math
 import os
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from claimslicer.errors import OutputError
 
+TURN_S = 5.0
+"""Putting two files in place takes milliseconds; a turn that lasts longer was left by a killed process."""
 _REASONS = {
     errno.ENOSPC: "the disk is full: free some space or choose another place",
     errno.EDQUOT: "your disk quota is used up: free some space or choose another place",
@@ -152,11 +155,13 @@ def written_with(path: Path, beside: Path) -> Iterator[tuple[Path, Path]]:
     aside = beside.with_name(f".{os.getpid()}-before-{beside.name}")
     said = beside.with_name(f".{os.getpid()}-{beside.name}")
     try:
-        with written_whole(path) as temporary:
-            yield temporary, said
-            if beside.exists():
-                beside.replace(aside)
-        said.replace(beside)
+        with ExitStack() as alone:
+            with written_whole(path) as temporary:
+                yield temporary, said
+                alone.enter_context(_turn(path))
+                if beside.exists():
+                    beside.replace(aside)
+            said.replace(beside)
     except OSError as error:
         raise output_error(path, error) from error
     except OutputError:
@@ -167,6 +172,31 @@ def written_with(path: Path, beside: Path) -> Iterator[tuple[Path, Path]]:
         for left in (said, aside):
             with suppress(OSError):
                 left.unlink(missing_ok=True)
+
+
+@contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """Let one process at a time put its files in place, so that both are of one; it takes no time.
+
+    What a process that was killed left of its turn counts no more after :data:`TURN_S`.
+    """
+    lock = path.with_name(f".{path.name}.turn")
+    while True:
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            break
+        except (FileExistsError, PermissionError) as error:
+            if isinstance(error, PermissionError) and os.name != "nt":
+                raise  # Windows denies what is being removed, others what may not be written
+            with suppress(OSError):
+                if time.time() - lock.stat().st_mtime > TURN_S:
+                    lock.unlink(missing_ok=True)
+            time.sleep(0.01)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            lock.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -77,6 +77,7 @@ WRITERS = {
     "claimslicer/figures/style.py to_png": MARKED,
     "claimslicer/models/registry.py save_model": NO_IMAGE,
     "claimslicer/models/transfer.py export_model": NO_IMAGE,
+    "claimslicer/models/transfer.py _renamed": NO_IMAGE,
     "claimslicer/outputs.py write_text": NO_IMAGE,
     "claimslicer/outputs.py written_with": NO_IMAGE,
     "claimslicer/review/folder.py _write": "the table has the column synthetic",

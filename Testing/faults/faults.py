@@ -186,6 +186,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*")
     names = parser.parse_args().names
+    # Commands say what they wrote; the table is what is read here.
+    said = os.dup(1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.stdout = os.fdopen(said, "w", encoding="utf-8")
     wrong: list[str] = []
     columns = (*FAULTS, "two at once")
     print(f"| operation | places | {' | '.join(columns)} |\n|---|---|{'---|' * len(columns)}", flush=True)

@@ -12,6 +12,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "library"))
 
+STUDY = ("IN/heart.nii", "--labels", "IN/labelsSEED.nii")
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -51,7 +53,7 @@ def _command(*arguments: str) -> Callable[[Path, int], None]:
     def run(folder: Path, version: int) -> None:
         from claimslicer.cli.main import app
 
-        given = _inputs(version)
+        given = _inputs()
         words = [word.replace("IN", str(given)).replace("OUT", str(folder)) for word in arguments]
         app([word.replace("SEED", str(version)) for word in words], standalone_mode=False)
 
@@ -59,18 +61,19 @@ def _command(*arguments: str) -> Callable[[Path, int], None]:
 
 
 @cache
-def _inputs(version: int) -> Path:
+def _inputs() -> Path:
+    """Return a folder with a study and two label maps of it."""
     import tempfile
 
     from claimslicer.studies import write_volume
 
     folder = Path(tempfile.mkdtemp(prefix="claim-faults-inputs-"))
     study = _study()
-    write_volume(folder / "heart.nii", study.image + version, study.geometry)
+    write_volume(folder / "heart.nii", study.image, study.geometry)
+    write_volume(folder / "labels0.nii", study.labels, study.geometry)
     labels = study.labels.copy()
-    if version:
-        labels[labels == 3] = 2
-    write_volume(folder / "heart_labels.nii", labels, study.geometry)
+    labels[labels == 3] = 2
+    write_volume(folder / "labels1.nii", labels, study.geometry)
     return folder
 
 
@@ -125,7 +128,7 @@ def _queue(folder: Path, version: int) -> None:
 
 
 def _inspect(folder: Path, version: int) -> None:
-    _command("inspect", "IN/heart.nii", "--json", "OUT/found.json")(folder, version)
+    _command("inspect", *STUDY, "--json", "OUT/found.json")(folder, version)
 
 
 OPERATIONS = (
@@ -134,22 +137,22 @@ OPERATIONS = (
     Operation("labels .seg.nrrd", _volume(".seg.nrrd"), beside=("a.json",)),
     Operation(
         "anatomy",
-        _command("anatomy", "IN/heart.nii", "--out", "OUT/aha.nii", "--json", "OUT/frame.json"),
+        _command("anatomy", *STUDY, "--out", "OUT/aha.nii", "--json", "OUT/frame.json"),
         beside=("aha.json",),
     ),
     Operation(
         "smile",
         _command(
-            *("smile", "IN/heart.nii", "--segments", "7", "--volume-ml", "1", "--seed", "SEED"),
+            *("smile", *STUDY, "--segments", "7", "--volume-ml", "1", "--seed", "SEED"),
             *("--out", "OUT/mask.nii", "--intensity", "OUT/intensity.nii"),
         ),
         beside=("mask.json", "intensity.json"),
     ),
-    Operation("quantify", _command("quantify", "IN/heart.nii", "--out", "OUT")),
+    Operation("quantify", _command("quantify", *STUDY, "--out", "OUT")),
     Operation("inspect --json", _inspect),
     Operation(
         "dicom",
-        _command("dicom", "IN/heart.nii", "IN/heart_labels.nii", "--out", "OUT/vSEED"),
+        _command("dicom", "IN/heart.nii", "IN/labelsSEED.nii", "--out", "OUT/vSEED"),
         by_name=True,
         once=True,
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import slicer
 
 MADE_ATTRIBUTE = "ClaimSlicer.Made"
@@ -19,6 +21,12 @@ def mark_made(node: slicer.vtkMRMLNode, kind: str, volume: slicer.vtkMRMLVolumeN
 def is_made(node: slicer.vtkMRMLNode | None, kind: str) -> bool:
     """Say whether ``node`` is ours and of this kind."""
     return node is not None and node.GetAttribute(MADE_ATTRIBUTE) == kind
+
+
+def made_nodes(kinds: Collection[str]) -> list[slicer.vtkMRMLDisplayableNode]:
+    """Return our nodes of some kinds, whatever volume they belong to."""
+    nodes = slicer.util.getNodesByClass("vtkMRMLDisplayableNode")
+    return [node for node in nodes if node.GetAttribute(MADE_ATTRIBUTE) in kinds]
 
 
 def made_for(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import slicer
 
 from ClaimSlicerLib import band
@@ -11,6 +13,7 @@ HIDDEN_ATTRIBUTE = "ClaimSlicer.HiddenForAnotherStudy"
 """Node attribute of ours that isn't shown while another study is chosen."""
 ASIDE_ATTRIBUTE = "ClaimSlicer.Hidden"
 """Attribute of a segmentation's display node: it is hidden for as long as something is compared or judged."""
+SURFACE = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
 OUTLINED_ATTRIBUTE = "ClaimSlicer.Outlined"
 """Attribute of a segmentation's display node: it was made outlines once; the user may fill it again."""
 
@@ -60,6 +63,24 @@ def whiten(labels: slicer.vtkMRMLNode | None, white: bool) -> None:
     for key in labels.GetSegmentation().GetSegmentIDs():
         if tuple(display.GetSegmentOverrideColor(key)) != colour:
             display.SetSegmentOverrideColor(key, *colour)
+
+
+def show_surface(node: slicer.vtkMRMLSegmentationNode, shown: bool, hidden: Collection[str] = ()) -> None:
+    """Show a segmentation as surfaces in the 3-D views but for the segments ``hidden``, or no surface of it.
+
+    After each change of its labels it has to be called again: the surfaces are those of the labels before.
+    """
+    segmentation = node.GetSegmentation()
+    if not shown:
+        if segmentation.ContainsRepresentation(SURFACE):
+            node.RemoveClosedSurfaceRepresentation()
+        return
+    display = node.GetDisplayNode()
+    for key in segmentation.GetSegmentIDs():
+        display.SetSegmentVisibility3D(key, key not in hidden)
+    if not segmentation.ContainsRepresentation(SURFACE):
+        node.CreateClosedSurfaceRepresentation()
+    display.SetVisibility3D(True)
 
 
 def bring_back() -> None:

@@ -216,3 +216,29 @@ def test_pointing_goes_from_the_bulls_eye_to_the_slices_and_back(views, oblique,
     assert "11" in panel.ui.hoverLabel.text
     crosshair.SetCursorPositionInvalid()
     assert panel.model.bullseye.hovered == 0
+
+
+def test_a_scar_is_seen_in_3d_and_follows(views, oblique):
+    from ClaimSlicerLib.mrml import add_segmentation, update_segmentation
+    from ClaimSlicerLib.overlays import show_surface
+    from ClaimSlicerLib.segments import SCAR_STYLES
+
+    volume, labels = oblique
+    heart = ventricle(labels)
+    half = np.arange(heart.shape[2]) < np.nonzero(heart)[2].mean()
+    node = add_segmentation((heart & half).astype(np.uint8), volume, "scar", SCAR_STYLES)
+    view = slicer.app.layoutManager().threeDWidget(0).threeDView()
+    view.resetCamera()
+    empty = picture(view).astype(int).copy()
+    show_surface(node, True)
+    view.resetFocalPoint()
+    view.resetCamera()
+    seen = picture(view).astype(int).copy()
+    assert (np.abs(seen - empty).max(axis=2) > 30).mean() > 0.02
+    update_segmentation(node, (heart & ~half).astype(np.uint8), volume, SCAR_STYLES)
+    show_surface(node, True)
+    settle()
+    assert (np.abs(picture(view).astype(int) - seen).max(axis=2) > 30).mean() > 0.004
+    show_surface(node, False)
+    settle()
+    assert not node.GetSegmentation().ContainsRepresentation("Closed surface")

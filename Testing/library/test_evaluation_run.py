@@ -21,7 +21,7 @@ CASES = {"Case_P001": 20.0, "Case_P004": 100.0, "Case_P015": 200.0, "Case_P047":
 SETTINGS = """
 data: cohort
 out: results
-kinds: [repainted, authored, copy]
+kinds: [repainted, authored, inside, copy]
 steps: 1
 seeds: 1
 draws: 1
@@ -84,7 +84,7 @@ def assert_told_and_read(cli, folder, summary, said):
     """Classifiers were asked, and the reader test's form can be filled in and scored."""
     out = folder / "results"
     told = {(one["kind"], one["classifier"]): one for one in summary["told"]}
-    assert set(told) == {("repainted", "forest"), ("repainted", "network")}
+    assert set(told) == {(kind, how) for kind in ("repainted", "inside") for how in ("forest", "network")}
     assert all(one["copied"] == 0.5 for one in told.values())
     assert "needs 4 patients of each; 1 of the authored" in said
     assert len(list((out / "reader-test").glob("sheet_*.png"))) == 6
@@ -103,18 +103,19 @@ def test_from_yaml_to_the_page_and_on_from_where_it_was(cli, folder, monkeypatch
         assert words in outcome.out
     out = folder / "results"
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
-    assert set(summary["kinds"]) == {"real", "repainted", "authored", "copy"}
+    assert set(summary["kinds"]) == {"real", "repainted", "authored", "inside", "copy"}
     painted = summary["kinds"]["repainted"]
     assert (painted["patients"], painted["evaluations"], painted["changed_outside"]) == (4, 1, 0)
     assert painted["seconds"] > 0
+    assert summary["kinds"]["inside"]["changed_outside"] == 0, "nothing but the mask"
     assert 0.3 < painted["nearest"]["value"] < 2
     assert "cnr" in summary["kinds"]["copy"]["fails"]
     with (out / "evaluation.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == 4 + 4 + 1 + 1
+    assert len(rows) == 4 + 4 + 4 + 1 + 1
     assert {row["case"] for row in rows if row["kind"] == "authored"} == {"Case_N006"}
     pictures = sorted(path.name for path in out.glob("*.png"))
-    assert len(pictures) == 2 + 2 + 1
+    assert len(pictures) == 2 + 2 + 2
     assert all("synthetic" in name for name in pictures)
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "SYNTHETIC" in page and "Not for diagnosis" in page

@@ -13,10 +13,11 @@ from claimslicer.synthesis.settings import SAMPLING_STEPS
 from claimslicer.training.data.splits import Part
 from claimslicer.yaml_settings import check_known, read_yaml_settings
 
-KINDS = ("repainted", "authored", "constant", "noise", "copy")
-"""A patient's own infarct painted anew; random SMILE masks painted into hearts without infarct; and three
-controls that must fail: the patient's infarct filled with its mean, filled with blurred noise of its mean
-and SD, and a SMILE mask of which nothing was painted."""
+KINDS = ("repainted", "authored", "inside", "constant", "noise", "copy")
+"""A patient's own infarct painted anew; random SMILE masks painted into hearts without infarct; a patient's
+infarct painted strictly inside its mask, to see what the band round it is worth; and three controls that must
+fail: the infarct filled with its mean, filled with blurred noise of its mean and SD, and a SMILE mask of
+which nothing was painted."""
 CONTROLS = ("constant", "noise", "copy")
 CLASSIFIERS = ("forest", "network")
 """Those that are asked to tell synthetic scars from real ones."""

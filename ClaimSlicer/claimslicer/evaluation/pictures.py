@@ -25,6 +25,7 @@ COLOURS = {
     "real": INK,
     "repainted": "#0072B2",
     "authored": "#D55E00",
+    "inside": "#56B4E9",
     "constant": "#8C8C8C",
     "noise": "#CC79A7",
     "copy": "#009E73",

@@ -238,14 +238,19 @@ def _make(config: EvaluationConfig, heart: Heart, kind: str, draw: int) -> Scar:
             return Scar(image, mask.labels)
         return _painted(config, heart, mask.labels, draw)
     own = scar_of_labels(heart.labels)
-    if kind == "repainted":
-        return _painted(config, heart, own, draw)
+    if kind in ("repainted", "inside"):
+        return _painted(_for_kind(config, kind), heart, own, draw)
     inside = own != ScarLabel.NONE
     if kind == "constant":
         return Scar(constant_fill(image, inside), own)
     if kind == "noise":
         return Scar(blurred_noise(image, inside, heart.pixel_mm, np.random.default_rng(draw)), own)
     return Scar(image, own)
+
+
+def _for_kind(config: EvaluationConfig, kind: str) -> EvaluationConfig:
+    """Return the settings that scars of this kind are painted with."""
+    return dataclasses.replace(config, band_mm=0.0) if kind == "inside" else config
 
 
 def _painted(config: EvaluationConfig, heart: Heart, scar: np.ndarray, seed: int) -> Scar:
@@ -310,7 +315,9 @@ def _measured(
         nearest=nearest_distance(scar_patches(made.image, labels, heart.pixel_mm), training),
         seconds=made.seconds,
         evaluations=made.evaluations,
-        changed_outside=int((~_may_change(config, heart, made.scar)).flat[changed].sum()),
+        changed_outside=int(
+            (~_may_change(_for_kind(config, job.kind), heart, made.scar)).flat[changed].sum()
+        ),
         survival=placed,
         quantiles=quantiles,
         inside=_units_inside(made.image, labels),

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from claimslicer.errors import SpecificationError
-from claimslicer.evaluation.config import CONTROLS, KINDS
+from claimslicer.evaluation.config import KINDS
 from claimslicer.evaluation.twosample.nulls import copied, real_halves, relabelled
 from claimslicer.evaluation.twosample.samples import SliceSample
 from claimslicer.evaluation.twosample.telling import FEWEST_PATIENTS, TwoSample, two_sample
@@ -19,6 +19,8 @@ COPIED = "copied"
 """The null whose AUC is 0.5 exactly."""
 TESTED = tuple(kind for kind in KINDS if kind != "copy")
 """The kinds that have anything to tell; scars of which nothing was painted are no scars to tell."""
+RELABELLED = ("repainted", "authored")
+"""The kinds whose null is drawn."""
 DRAWS = {"forest": 8, "network": 2}
 """How often a null is drawn; the network takes longer."""
 
@@ -27,8 +29,8 @@ DRAWS = {"forest": 8, "network": 2}
 class Told:
     """One kind by one classifier: the result, and the AUCs of its nulls, drawn anew a few times each.
 
-    ``relabelled`` draws by lot which samples are real (not for controls), ``halves`` sets real scars against
-    real ones. ``copied`` is the AUC of the real scars against themselves.
+    ``relabelled`` draws by lot which samples are real (of :data:`RELABELLED`), ``halves`` sets real scars
+    against real ones. ``copied`` is the AUC of the real scars against themselves.
     """
 
     result: TwoSample
@@ -83,7 +85,7 @@ class _Asked:
             self.samples, kind, classifier=self.classifier, resamples=self.resamples, seed=self.seed
         )
         rng = np.random.default_rng([self.seed, 3])
-        draws = 0 if kind in CONTROLS else DRAWS[self.classifier]
+        draws = DRAWS[self.classifier] if kind in RELABELLED else 0
         anew = [self._auc(relabelled(self.samples, kind, rng), kind, lot) for lot in range(draws)]
         halves, same = self.among_real
         return Told(result, np.array(anew), halves, same)

@@ -83,6 +83,7 @@ def quick_classifiers():
 def assert_told_and_read(cli, folder, summary, said):
     """Classifiers were asked, and the reader test's form can be filled in and scored."""
     out = folder / "results"
+    assert summary["kinds"]["inside"]["changed_outside"] == 0, "nothing but the mask"
     told = {(one["kind"], one["classifier"]): one for one in summary["told"]}
     assert set(told) == {(kind, how) for kind in ("repainted", "inside") for how in ("forest", "network")}
     assert all(one["copied"] == 0.5 for one in told.values())
@@ -107,7 +108,6 @@ def test_from_yaml_to_the_page_and_on_from_where_it_was(cli, folder, monkeypatch
     painted = summary["kinds"]["repainted"]
     assert (painted["patients"], painted["evaluations"], painted["changed_outside"]) == (4, 1, 0)
     assert painted["seconds"] > 0
-    assert summary["kinds"]["inside"]["changed_outside"] == 0, "nothing but the mask"
     assert 0.3 < painted["nearest"]["value"] < 2
     assert "cnr" in summary["kinds"]["copy"]["fails"]
     with (out / "evaluation.csv").open(encoding="utf-8", newline="") as stream:

@@ -299,6 +299,7 @@ def _measured(
     overlap = 2.0 * float((asked_mask & found_mask).sum()) / float(asked_mask.sum() + found_mask.sum())
     ml = heart.study.geometry.voxel_volume_ml
     changed = np.flatnonzero(made.image != heart.study.image)
+    allowed = _may_change(_for_kind(config, job.kind), heart, made.scar)
     try:
         placed = survival(labels, found, heart.frame)
     except AnatomyError:
@@ -315,9 +316,7 @@ def _measured(
         nearest=nearest_distance(scar_patches(made.image, labels, heart.pixel_mm), training),
         seconds=made.seconds,
         evaluations=made.evaluations,
-        changed_outside=int(
-            (~_may_change(_for_kind(config, job.kind), heart, made.scar)).flat[changed].sum()
-        ),
+        changed_outside=int((~allowed).flat[changed].sum()),
         survival=placed,
         quantiles=quantiles,
         inside=_units_inside(made.image, labels),

@@ -1,6 +1,6 @@
 """Every signal method against the readers' infarct on EMIDEC, and on phantoms of known contrast.
 
-Run as ``python Testing/benchmarks/quantification_methods.py FOLDER`` with the folder of the studies ``Case_*``.
+Run as ``python Testing/benchmarks/quantification_methods.py FOLDER`` with the studies ``Case_*``.
 Within the readers' walls, on the patients with infarct (labels 3 and 4): Dice with its 95 % interval over
 patients, bias and limits of the volume in ml and in % of LV mass, and CCC. The remote region is found without
 the readers' infarct. Then the error of each method's volume on a two-class phantom at CNR 3, 5 and 8, and
@@ -25,7 +25,7 @@ from claimslicer.studies import read_study
 
 
 def table(rows: list[tuple[dict[str, tuple[float, float]], float, float]]) -> None:
-    """Print one line a method; a row holds (Dice, ml) by method, the readers' ml and the wall's."""
+    """Print a line a method; a row holds (Dice, ml) by method, the readers' ml, the wall's."""
     truth = np.array([row[1] for row in rows])
     wall = np.array([row[2] for row in rows])
     print(
@@ -37,11 +37,12 @@ def table(rows: list[tuple[dict[str, tuple[float, float]], float, float]]) -> No
         known = ~np.isnan(ml)
         interval = bootstrap_interval(overlap[known], np.random.default_rng(0))
         limits = bland_altman(ml[known], truth[known])
-        share = bland_altman(100 * ml[known] / wall[known], 100 * truth[known] / wall[known])
+        per_wall = 100 / wall[known]
+        share = bland_altman(ml[known] * per_wall, truth[known] * per_wall)
         print(
-            f"{name:16} {interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]  {limits.bias:+6.1f} "
-            f"[{limits.lower:+6.1f}, {limits.upper:+6.1f}]  {share.bias:+5.1f} "
-            f"[{share.lower:+5.1f}, {share.upper:+5.1f}]  {concordance(ml[known], truth[known]):.2f}  {known.sum()}"
+            f"{name:16} {interval.estimate:.3f} [{interval.low:.3f}, {interval.high:.3f}]  "
+            f"{limits.bias:+6.1f} [{limits.lower:+6.1f}, {limits.upper:+6.1f}]  {share.bias:+5.1f} "
+            f"[{share.lower:+5.1f}, {share.upper:+5.1f}]  {concordance(ml[known], truth[known]):.2f}"
         )
 
 

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import pickle
 import zipfile
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -98,6 +100,48 @@ def test_a_matching_hash_does_not_make_a_model(tmp_path):
     weights.with_suffix(".json").write_text(json.dumps(card), encoding="utf-8")
     with pytest.raises(ModelError, match="safetensors file"):
         registry.Model(weights).load_state()
+
+
+class Runs:
+    """What a pickle may hold: something that is run when it is opened."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self):
+        return (Path.touch, (self.marker,))
+
+
+def test_a_pickle_in_safetensors_clothes_runs_nothing(tmp_path):
+    """Named .safetensors, with a card that has its hash, opened as a model or imported."""
+    weights = save(tmp_path / "model")
+    card = asdict(registry.Model(weights).card)
+    content = pickle.dumps(Runs(tmp_path / "it ran"))
+    weights.write_bytes(content)
+    card["sha256"] = hashlib.sha256(content).hexdigest()
+    weights.with_suffix(".json").write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(ModelError, match="safetensors file"):
+        registry.Model(weights).load_state()
+    for task in (registry.resolve, transfer.import_model):
+        with suppress(ModelError):
+            task(weights) if task is transfer.import_model else task(weights, "synthesis").load_state()
+    assert not (tmp_path / "it ran").exists()
+
+
+@pytest.mark.parametrize(
+    "network",
+    [{"_target_": "os.system"}, {"widths": "os.system"}, {"widths": [8, 16], "__class__": "os.system"}],
+)
+def test_a_card_that_names_code_builds_nothing(tmp_path, network):
+    """A network's settings are numbers and words that are known, whatever they are called."""
+    from claimslicer.synthesis.model import load_generator
+
+    weights = save(tmp_path)
+    card = asdict(registry.Model(weights).card)
+    card["network"] = network
+    weights.with_suffix(".json").write_text(json.dumps(card), encoding="utf-8")
+    with pytest.raises(ModelError):
+        load_generator(weights, "cpu")
 
 
 def test_the_wrong_kind_is_refused(tmp_path):

@@ -85,7 +85,7 @@ def test_the_moving_average_follows_fast_at_first(drawing):
 
 
 def test_hd95_is_the_95th_percentile():
-    """Of a strip with a spur, 8 of 108 points are 1 to 8 mm away: the 90th percentile is 0, the 95th isn't."""
+    """Of a strip with a spur, 8 of 108 points are away: the 90th percentile is 0, the 95th isn't."""
     geometry = Geometry((1, 12, 100), (1.0, 1.0, 1.0))
     one = np.zeros(geometry.shape, np.uint8)
     one[0, 1] = Label.CAVITY

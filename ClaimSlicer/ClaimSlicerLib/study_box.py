@@ -16,7 +16,7 @@ from ClaimSlicerLib.mrml import add_segmentation, add_volume, show_like, volume_
 from ClaimSlicerLib.overlays import outline
 from ClaimSlicerLib.sample_data import load_sample
 from ClaimSlicerLib.segments import LABEL_STYLES
-from ClaimSlicerLib.worker import model_worker
+from ClaimSlicerLib.worker import geometry_worker, model_worker
 
 
 class StudyBox:
@@ -96,7 +96,9 @@ class StudyBox:
             volume, labels = self._parameters.volume, self._parameters.labels
             arguments = {"study": study_values(volume_study(volume, labels))}
             node_id = volume.GetID()
-            self.job.start(model_worker(), "reformat", arguments, lambda result: self._made(node_id, result))
+            # Labels tell the axis; only without them are the networks asked.
+            worker = model_worker() if labels is None else geometry_worker()
+            self.job.start(worker, "reformat", arguments, lambda result: self._made(node_id, result))
 
     def _made(self, node_id: str, result: dict) -> str:
         before = slicer.mrmlScene.GetNodeByID(node_id)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -55,7 +57,8 @@ def _command(*arguments: str) -> Callable[[Path, int], None]:
 
         given = _inputs()
         words = [word.replace("IN", str(given)).replace("OUT", str(folder)) for word in arguments]
-        app([word.replace("SEED", str(version)) for word in words], standalone_mode=False)
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            app([word.replace("SEED", str(version)) for word in words], standalone_mode=False)
 
     return run
 

@@ -76,14 +76,13 @@ sys.addaudithook(watch)
 """
 
 
-@pytest.mark.parametrize("command", ["quantify", "dicom"])
+@pytest.mark.parametrize("command", ["dicom"])
 def test_no_command_opens_a_socket(tmp_path, command):
     settings = PhantomSettings(matrix=(96, 96), n_slices=6, slice_spacing=14.0, through_slice_samples=1)
     study = make_phantom(replace(settings, offset_mm=(0.0, 0.0))).study
     image = write_volume(tmp_path / "heart.nii.gz", study.image, study.geometry)
     labels = write_volume(tmp_path / "heart_labels.nii.gz", study.labels, study.geometry)
     arguments = {
-        "quantify": ["quantify", image, "--out", tmp_path / "report"],
         "dicom": ["dicom", image, labels, "--out", tmp_path / "dicom"],
     }[command]
     ended = run_apart(*arguments, before=WATCH)

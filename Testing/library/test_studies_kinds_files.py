@@ -10,10 +10,10 @@ import pytest
 import SimpleITK as sitk
 from claimslicer.anatomy import build_frame
 from claimslicer.anatomy.axis import find_long_axis, looks_planned_otherwise, refined
+from claimslicer.anatomy.short_axis import check_slices, to_short_axis
 from claimslicer.errors import AnatomyError, StudyError
 from claimslicer.labels import Label
 from claimslicer.review.inspect import inspect
-from claimslicer.segmentation.reformat import check_slices, to_short_axis
 from claimslicer.studies import Geometry, Study, read_labels, read_scar_mask, read_study, write_volume
 from claimslicer.studies.phantom import PhantomSettings, make_phantom
 from claimslicer.studies.readers.itk import plain_path

@@ -144,7 +144,7 @@ def reformatted(
 
     The labels go beside it, as ``FILE_labels``.
     """
-    from claimslicer.segmentation.reformat import to_short_axis
+    from claimslicer.anatomy.short_axis import to_short_axis
     from claimslicer.studies import make_recipe, write_volume
     from claimslicer.studies.segments import LABEL_SEGMENTS
 

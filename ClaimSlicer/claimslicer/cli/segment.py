@@ -106,10 +106,10 @@ def _segment_one(
     study: Path, choice: Choice, files: _Files, told: Told, events: Events, options: Mapping[str, Any]
 ) -> Made:
     """Segment one study into files; return these, and what a row tells of it."""
+    from claimslicer.anatomy.short_axis import check_slices, to_short_axis
     from claimslicer.quantification import quantify
     from claimslicer.review import Made
     from claimslicer.segmentation import segment as segment_study
-    from claimslicer.segmentation.reformat import check_slices, to_short_axis
     from claimslicer.studies import read_study, write_volume
     from claimslicer.studies.segments import LABEL_SEGMENTS
 

@@ -20,7 +20,7 @@ TASKS = {
     "random_spec": "smile:random_spec",
     "synthesize": "synthesis:synthesize",
     "segment": "segmentation:segment",
-    "reformat": "segmentation:reformat",
+    "reformat": "reformat:reformat",
     "quantify": "quantification:quantify",
     "report": "quantification:report",
     "thresholds": "thresholds:thresholds",

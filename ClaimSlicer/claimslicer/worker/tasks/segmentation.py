@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from claimslicer.anatomy.short_axis import check_slices
 from claimslicer.segmentation import segment as label
-from claimslicer.segmentation.reformat import check_slices, to_short_axis
-from claimslicer.studies.study import NOTES
 from claimslicer.worker.context import Context
-from claimslicer.worker.messages import study_from, study_values
+from claimslicer.worker.messages import study_from
 
 
 def segment(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,15 +24,3 @@ def segment(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
         "recipe": result.recipe,
         "warning": result.warning,
     }
-
-
-def reformat(context: Context, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a short-axis stack of ``study``, by its labels where it has some, else by those of the network.
-
-    ``note`` says what was made.
-    """
-    context.events.progress("reformatting", 0.0, "finding the ventricle's axis")
-    stack = to_short_axis(
-        study_from(arguments["study"]), lambda cut: label(cut).labels, events=context.events
-    )
-    return {"study": study_values(stack), "note": stack.metadata[NOTES]}

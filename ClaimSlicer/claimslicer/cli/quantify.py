@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -26,7 +27,14 @@ from claimslicer.cli.arguments import (
     say_notes,
 )
 from claimslicer.cli.reporting import EventsOption, reporting
+from claimslicer.errors import SpecificationError
 from claimslicer.outputs import check_folder
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from claimslicer.quantification.volume_range import VolumeRange
+    from claimslicer.studies import Study
 
 
 def quantify(
@@ -47,12 +55,45 @@ def quantify(
     kind: KindOption = None,
     acquisition: AcquisitionOption = None,
     reformat: ReformatOption = None,
+    image_kind: Annotated[
+        Literal["magnitude", "PSIR", "lifted PSIR"] | None,
+        typer.Option("--image-kind", help="Kind of image; else found from the image.", show_default=False),
+    ] = None,
+    zones: Annotated[
+        Literal["maximum", "SD"], typer.Option("--zones", help="Core and border zone by maximum or SD.")
+    ] = "maximum",
+    per_slice: Annotated[bool, typer.Option("--per-slice", help="A threshold for each slice.")] = False,
+    remote: Annotated[
+        Path | None, typer.Option("--remote", help="Mask of remote muscle; else found.", show_default=False)
+    ] = None,
+    include: Annotated[
+        Path | None, typer.Option("--include", help="Mask that infarct may lie in.", show_default=False)
+    ] = None,
+    exclude: Annotated[
+        Path | None, typer.Option("--exclude", help="Mask without infarct.", show_default=False)
+    ] = None,
+    slice_distance: Annotated[
+        float | None,
+        typer.Option("--slice-distance", metavar="MM", help="For files that lost it.", show_default=False),
+    ] = None,
+    sectors: Annotated[int, typer.Option("--sectors", min=0, max=120, help="Sectors a slice, too.")] = 0,
+    territories: Annotated[
+        str | None,
+        typer.Option(
+            "--territories",
+            metavar="LAD=1,2,… …",
+            help="AHA segments of each artery, like 'LAD=1,2,7 RCA=3,4'.",
+            show_default=False,
+        ),
+    ] = None,
     events: EventsOption = None,
 ) -> None:
     """Measure a labelled study: ml, g, % of the LV, transmurality, bull's-eyes."""
     with reporting("quantify", events) as report:
         from claimslicer.figures.page import quantification_page
         from claimslicer.figures.report import write_report
+        from claimslicer.quantification.methods import MethodSettings
+        from claimslicer.quantification.report_numbers import NumbersSettings
         from claimslicer.studies import read_labels
 
         check_folder(out)
@@ -61,11 +102,67 @@ def quantify(
         if reformat is not None:
             inputs = [path for path in (study, labels) if path is not None]
             scan, label_map = reformatted(scan, reformat, "quantify", inputs, report)
+        if slice_distance is not None:
+            scan = _spaced(scan, label_map, slice_distance)
+        settings = NumbersSettings(
+            image_kind,
+            zones,
+            MethodSettings(
+                per_slice,
+                _mask(remote, scan),
+                include=_mask(include, scan),
+                exclude=_mask(exclude, scan),
+            ),
+            sectors,
+            *([] if territories is None else [_territories(territories)]),
+        )
         truth = None if reference is None else read_labels(reference, scan)
         options = FrameOptions(insertions, rule, apex_first, mirrored)
         # The reference tells better than what is measured how the ventricle lies and is turned.
         base = options.frame_of(scan, label_map if truth is None else truth)
-        page = quantification_page(scan, label_map, base, truth)
+        page = quantification_page(scan, label_map, base, truth, settings, _range_beside(labels, scan))
         written = write_report(out, page)
         report.say(insertions_sentence(base))
         report.wrote(written)
+
+
+def _spaced(scan: Study, labels: np.ndarray, distance_mm: float) -> Study:
+    """Return the study with its slices ``distance_mm`` apart."""
+    from claimslicer.anatomy.stack import find_slice_axis
+    from claimslicer.quantification.report_numbers import with_slice_distance
+
+    axis = find_slice_axis(labels, scan.geometry)
+    return replace(scan, geometry=with_slice_distance(scan.geometry, axis, distance_mm))
+
+
+def _mask(path: Path | None, scan: Study) -> np.ndarray | None:
+    """Read a drawn region. Raises StudyError where it isn't on the study's grid."""
+    from claimslicer.errors import StudyError
+    from claimslicer.studies.readers.file import read_volume
+
+    if path is None:
+        return None
+    mask = read_volume(path).image != 0
+    if mask.shape != scan.geometry.shape:
+        raise StudyError(f"{path} is not on the grid of the study: draw the region on this study.")
+    return mask
+
+
+def _range_beside(labels: Path | None, scan: Study) -> VolumeRange | None:
+    """Read the infarct's range from the recipe beside the labels, where there is one."""
+    from claimslicer.export.items import recipe_beside
+    from claimslicer.quantification.volume_range import VolumeRange
+
+    file = labels or scan.metadata.get("labels")
+    return None if file is None else VolumeRange.of_recipe(recipe_beside(Path(file)))
+
+
+def _territories(text: str) -> dict[str, tuple[int, ...]]:
+    """Turn ``"LAD=1,2 RCA=3"`` into segments by artery."""
+    try:
+        parts = [part.split("=") for part in text.split()]
+        return {name: tuple(int(k) for k in segments.split(",")) for name, segments in parts}
+    except ValueError as error:
+        raise SpecificationError(
+            f"{text!r} names no territories: give them like 'LAD=1,2,7,8,13,14,17 RCA=3,4,9,10,15'."
+        ) from error

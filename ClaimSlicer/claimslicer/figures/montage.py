@@ -108,7 +108,7 @@ def slice_montage(
         if synthetic:
             style.mark_synthetic(plain)
         _show(overlay, image, z, view)
-        _outline(overlay, labels, z, view)
+        outline(overlay, labels, z, view)
         if their_infarct is not None:
             _contour(overlay, their_infarct, z, view, style.REFERENCE, width=1.1, line="dashed")
     _legend(figure, bool((labels == Label.MVO).any()), their_infarct is not None)
@@ -224,7 +224,8 @@ def _show(axes: Axes, image: np.ndarray, z: int, view: View) -> None:
     axes.autoscale(False)
 
 
-def _outline(axes: Axes, labels: np.ndarray, z: int, view: View) -> None:
+def outline(axes: Axes, labels: np.ndarray, z: int, view: View) -> None:
+    """Draw the contours of wall, infarct and MVO of slice ``z`` over an image."""
     infarct, mvo = infarct_mask(labels), labels == Label.MVO
     for mask, colour in ((infarct & ~mvo, style.INFARCT), (mvo, style.MVO)):
         inside = view.crop(mask, z)

@@ -72,13 +72,16 @@ class Report:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     synthetic: bool = False
+    first_page: Figure | None = None
+    """A page to print; it goes to ``report.pdf`` and ``report.svg``, and on top of the HTML page."""
 
     @property
     def files(self) -> list[str]:
         """The names of the files that :func:`write_report` writes, the page first."""
         pictures = [f"{picture.name}.png" for section in self.sections for picture in section.pictures]
         tables = [f"{table.name}.csv" for section in self.sections for table in section.tables]
-        return [PAGE_NAME, "report.json", *tables, *pictures]
+        printed = [] if self.first_page is None else ["report.pdf", "report.svg"]
+        return [PAGE_NAME, "report.json", *printed, *tables, *pictures]
 
 
 def write_report(folder: Path, report: Report) -> Path:
@@ -97,7 +100,14 @@ def write_report(folder: Path, report: Report) -> Path:
     marked = report.synthetic
     files |= {f"{table.name}.csv": _csv(table, synthetic=marked).encode("utf-8") for table in tables}
     files["report.json"] = _json(report, synthetic).encode("utf-8")
-    files[PAGE_NAME] = _page(report, images, synthetic).encode("utf-8")
+    first = b""
+    if report.first_page is not None:
+        from claimslicer.figures.clinical import to_pdf, to_svg
+
+        files["report.pdf"] = to_pdf(report.first_page, f"{report.title}: {report.subject}")
+        files["report.svg"] = to_svg(report.first_page)
+        first = to_png(report.first_page, synthetic=synthetic)
+    files[PAGE_NAME] = _page(report, images, synthetic, first).encode("utf-8")
 
     check_own_report(folder, report)
     make_folder(folder)
@@ -136,9 +146,13 @@ def write_table(folder: Path, table: Table) -> Path:
     return path
 
 
-def _page(report: Report, images: Mapping[str, bytes], synthetic: bool) -> str:
+def _page(report: Report, images: Mapping[str, bytes], synthetic: bool, first: bytes) -> str:
     template = resources.files("claimslicer.figures").joinpath("report.html").read_text(encoding="utf-8")
     sections = [_section_html(section, images) for section in report.sections]
+    if first:
+        encoded = base64.b64encode(first).decode("ascii")
+        image = f'<img alt="The first page, as report.pdf" src="data:image/png;base64,{encoded}">'
+        sections.insert(0, f"<section><figure>{image}</figure></section>")
     if report.recipe:
         recipe = json.dumps(report.recipe, indent=2, ensure_ascii=False)
         sections.append(

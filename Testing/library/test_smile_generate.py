@@ -334,6 +334,12 @@ def test_mvo_lies_inside_the_infarct_and_on_the_inner_side(seed):
     assert (scar.intensity[core] == 1).all()
 
 
+def test_mvo_keeps_off_the_epicardium_as_long_as_there_is_room():
+    frame = ventricle("fine")
+    spec = ScarSpec(segments=(1, 2, 7, 8), percent=95, mvo_fraction=0.5, seed=1)
+    assert frame.transmural[generate_scar(spec, frame).labels == ScarLabel.MVO].max() <= 0.8
+
+
 def test_border_zone_lies_along_the_edge_and_a_wider_one_takes_more():
     frame = ventricle("fine")
     spec = ScarSpec(segments=(1, 2, 7, 8), percent=45)

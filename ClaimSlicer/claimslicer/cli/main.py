@@ -20,6 +20,7 @@ import typer
 
 from claimslicer import __version__
 from claimslicer.cli import (
+    agreement,
     anatomy,
     cohort,
     demo,
@@ -55,6 +56,7 @@ app.command("smile")(smile.smile)
 app.command("synthesize")(synthesize.synthesize)
 app.command("segment")(segment.segment)
 app.command("quantify")(quantify.quantify)
+app.command("agreement")(agreement.agreement)
 app.command("dicom")(dicom.dicom)
 app.command("cohort")(cohort.cohort)
 app.command("reproduce")(reproduce.reproduce)

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 SEGMENTS = (7, 8, 13, 14)
 VOLUME_ML = 10.0
 MVO_FRACTION = 0.12
-TEXTURE = "bright"
+TEXTURE, GUIDANCE = "bright", 2.0
+"""A scar that is seen at first sight: brighter than the blood beside it."""
 TRANSMURALITY = (0.0, 0.75)
 SLICES = 8
 """From the base down to where the cavity still shows, as clinical stacks are labelled: a ninth slice would
@@ -94,7 +95,8 @@ def _run(seed: int, device: str, events: Events) -> _Run:
         labels,
         scar.labels,
         texture=TEXTURE,
-        seed=seed,
+        guidance=GUIDANCE,
+        seed=seed + 1,  # the phantom and the mask have their own
         device=device,
         events=events,
     )

@@ -87,7 +87,7 @@ def _facts(study: Study, frame: LVFrame, numbers: StudyNumbers, settings: Number
     facts = {
         "Image": "not usable" if numbers.levels is None else str(numbers.levels),
         "Slices": f"{count}, counted {distance:g} mm apart, without gaps",
-        "Segments": f"AHA 17, {frame.rule} wedges; RV insertions from: {frame.insertions.source}",
+        "Segments": f"AHA 17, {frame.rule} wedges. {frame.insertions.in_words()}",
         "Remote region": f"{remote}; thresholds per {'slice' if settings.methods.per_slice else 'study'}",
         "Mass": "volume × 1.05 g/ml; MVO counts as infarct",
     }

@@ -71,6 +71,8 @@ WRITERS = {
     "claimslicer/experiments/page.py write_page": REPORT,
     "claimslicer/experiments/scores.py write_scores": RECORD,
     "claimslicer/export/export.py _write": "export/marks.py, before each instance is written: test_export.py",
+    "claimslicer/figures/clinical.py to_pdf": "the page's banner and the file's keywords",
+    "claimslicer/figures/clinical.py to_svg": "the page's banner and the file's keywords",
     "claimslicer/figures/report.py write_report": MARKED,
     "claimslicer/figures/report.py write_table": "the caller's table has a column that says it",
     "claimslicer/figures/style.py save_png": MARKED,

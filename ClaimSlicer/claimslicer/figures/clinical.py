@@ -52,21 +52,24 @@ def clinical_page(
     return figure
 
 
-def to_pdf(figure: Figure, title: str) -> bytes:
-    """Return the figure as a PDF of one page that names what it is."""
+def to_pdf(figure: Figure, title: str, *, synthetic: bool = False) -> bytes:
+    """Return the figure as a PDF of one page that names what it is, and says where it is synthetic."""
     from matplotlib.backends.backend_pdf import PdfPages
 
     buffer = io.BytesIO()
     about = {"Title": title, "Creator": f"claim-slicer {__version__}", "Subject": style.TERMS}
+    about |= {"Keywords": style.SYNTHETIC_TEXT} if synthetic else {}
     with PdfPages(buffer, metadata={**about, "CreationDate": None}) as pages:
         pages.savefig(figure)
     return buffer.getvalue()
 
 
-def to_svg(figure: Figure) -> bytes:
-    """Return the figure as SVG."""
+def to_svg(figure: Figure, *, synthetic: bool = False) -> bytes:
+    """Return the figure as SVG, whose metadata say where it is synthetic."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": f"claim-slicer {__version__}"})
+    about = {"Date": None, "Creator": f"claim-slicer {__version__}"}
+    about |= {"Keywords": style.SYNTHETIC_TEXT} if synthetic else {}
+    figure.savefig(buffer, format="svg", metadata=about)
     return buffer.getvalue()
 
 

@@ -104,8 +104,10 @@ def write_report(folder: Path, report: Report) -> Path:
     if report.first_page is not None:
         from claimslicer.figures.clinical import to_pdf, to_svg
 
-        files["report.pdf"] = to_pdf(report.first_page, f"{report.title}: {report.subject}")
-        files["report.svg"] = to_svg(report.first_page)
+        files["report.pdf"] = to_pdf(
+            report.first_page, f"{report.title}: {report.subject}", synthetic=synthetic
+        )
+        files["report.svg"] = to_svg(report.first_page, synthetic=synthetic)
         first = to_png(report.first_page, synthetic=synthetic)
     files[PAGE_NAME] = _page(report, images, synthetic, first).encode("utf-8")
 

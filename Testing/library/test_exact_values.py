@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pytest
 import torch
+from analytic_ventricle import make_ventricle
 from claimslicer.anatomy import Insertions, build_frame
 from claimslicer.anatomy.stack import find_slice_order
 from claimslicer.labels import Label
-from claimslicer.quantification import compare
-from claimslicer.studies import Geometry, write_volume
+from claimslicer.quantification import compare, remote_region
+from claimslicer.review import find_studies
+from claimslicer.studies import Encoding, Geometry, write_volume
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 from claimslicer.synthesis.normalisation import remote_mask
 from claimslicer.synthesis.texture import ANY
@@ -132,6 +134,31 @@ def test_a_drawn_texture_follows_the_seed(monkeypatch):
     inpaint.synthesize_variants(study, study.labels, scar, seeds=range(6), **options)
     assert asked[:6] == asked[6:]
     assert len(set(asked[:6])) > 2
+
+
+def test_stored_values_are_rounded_to_the_nearest():
+    encoding = Encoding(np.dtype(np.int16), 0.5, 1.0)
+    image = np.array([1.2, 1.3, 1.7, 2.0, -0.3, 1e9])
+    assert encoding.encode(image).tolist() == [0, 1, 1, 2, -3, 32767]
+
+
+def test_the_results_of_work_on_a_folder_are_no_studies(tmp_path):
+    geometry = Geometry((2, 4, 4), (1.0, 1.0, 8.0))
+    for name in ("case/scan.nii", "results/scan_short_axis.nii"):
+        write_volume(tmp_path / name, np.zeros(geometry.shape, np.int16), geometry)
+    assert len(find_studies(tmp_path)) == 2
+    (tmp_path / "results" / "studies.json").write_text("{}", encoding="utf-8")
+    assert [study.key for study in find_studies(tmp_path)] == ["case/scan.nii"]
+
+
+def test_a_segment_with_a_dark_core_in_bright_scar_is_not_remote():
+    """Its median is the lowest of all, its 90th percentile isn't."""
+    frame = make_ventricle()[1]
+    image = np.full(frame.myocardium.shape, 50.0)
+    scarred = np.argwhere(frame.segments == 8)
+    image[tuple(scarred.T)] = 10.0
+    image[tuple(scarred[::3].T)] = 200.0
+    assert not (remote_region(image, frame) & (frame.segments == 8)).any()
 
 
 def cylinder(closed: int, opened: int = 0) -> tuple[np.ndarray, Geometry]:

@@ -46,6 +46,7 @@ NO_IMAGE = "no image, nor a number of one"
 MARKED = "marked by itself, with a test of its own"
 WRITERS = {
     "ClaimSlicerLib/packages.py write_constraints": NO_IMAGE,
+    "claimslicer/cli/agreement.py agreement": REPORT,
     "claimslicer/cli/anatomy.py _lay_on": VOLUME,
     "claimslicer/cli/arguments.py reformatted": VOLUME,
     "claimslicer/cli/demo.py _write": VOLUME,

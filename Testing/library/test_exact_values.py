@@ -1,6 +1,7 @@
 """Values that a slip of one voxel, one step or one seed would shift, against ones worked out by hand."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ import torch
 from analytic_ventricle import make_ventricle
 from claimslicer.anatomy import Insertions, build_frame
 from claimslicer.anatomy.stack import find_slice_order
+from claimslicer.errors import OutputError
 from claimslicer.labels import Label
+from claimslicer.outputs import check_outside
 from claimslicer.quantification import compare, remote_region
 from claimslicer.review import find_studies
 from claimslicer.studies import Encoding, Geometry, write_volume
@@ -202,3 +205,14 @@ def test_an_open_ring_is_the_base():
         equal[k][tuple(rim.T)] = Label.MYOCARDIUM
     assert find_slice_order(equal, geometry)
     assert not find_slice_order(equal[::-1].copy(), geometry)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
+def test_a_link_into_the_studies_is_among_them(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (tmp_path / "link").symlink_to(data, target_is_directory=True)
+    for out in (tmp_path / "link" / "out", tmp_path / "other" / ".." / "data" / "out"):
+        with pytest.raises(OutputError, match="lies in"):
+            check_outside(out, data)
+    check_outside(tmp_path / "data-out", data)

@@ -42,3 +42,23 @@ def test_the_command_compares_two_folders(tmp_path):
     call[2] = str(tmp_path / "out")
     with pytest.raises(StudyError):
         CliRunner().invoke(app, [*call[:3], "--out", str(tmp_path / "o2")], catch_exceptions=False)
+
+
+def test_quantify_measures_a_folder_of_studies(tmp_path):
+    ring = np.hypot(*(np.indices((40, 40)) - 20.0)) * 1.6
+    labels = np.repeat(np.where(ring < 14, 1, np.where(ring < 24, 2, 0))[None], 7, 0).astype(np.uint8)
+    labels[0] = np.where(ring < 16, 2, 0)
+    labels[2:5, 20:, 5:20][labels[2:5, 20:, 5:20] == 2] = 3
+    septal = (ring >= 24) & (ring < 32) & (1.6 * (20 - np.indices((40, 40))[1]) > 0.5 * ring)
+    labels[1:, septal] = 5
+    image = np.random.default_rng(0).normal(0, 5, labels.shape) + 100 + 200.0 * (labels == 3)
+    grid = Geometry(labels.shape, (1.6, 1.6, 8.0))
+    for name in ("one", "two"):
+        write_volume(tmp_path / f"in/{name}/{name}.nii.gz", image, grid)
+        write_volume(tmp_path / f"in/{name}/{name}_labels.nii.gz", labels, grid)
+    call = ["quantify", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+    assert CliRunner().invoke(app, call, catch_exceptions=False).exit_code == 0
+    head, *rows = (tmp_path / "out/studies.csv").read_text().splitlines()
+    assert len(rows) == 2
+    assert {"infarct_ml", "core_ml", "EWA infarct_ml"} <= set(head.split(","))
+    assert len(list((tmp_path / "out").rglob("report.pdf"))) == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -26,14 +26,17 @@ from claimslicer.cli.arguments import (
     reformatted,
     say_notes,
 )
-from claimslicer.cli.reporting import EventsOption, reporting
+from claimslicer.cli.folders import folder_run, labels_file
+from claimslicer.cli.reporting import Collected, EventsOption, Told, reporting
 from claimslicer.errors import SpecificationError
 from claimslicer.outputs import check_folder
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from claimslicer.events import Events
     from claimslicer.quantification.volume_range import VolumeRange
+    from claimslicer.review import FolderStudy, Made
     from claimslicer.studies import Study
 
 
@@ -88,42 +91,75 @@ def quantify(
     ] = None,
     events: EventsOption = None,
 ) -> None:
-    """Measure a labelled study: ml, g, % of the LV, transmurality, bull's-eyes."""
-    with reporting("quantify", events) as report:
-        from claimslicer.figures.page import quantification_page
-        from claimslicer.figures.report import write_report
-        from claimslicer.quantification.methods import MethodSettings
-        from claimslicer.quantification.report_numbers import NumbersSettings
-        from claimslicer.studies import read_labels
+    """Measure a labelled study: ml, g, % of the LV, transmurality, bull's-eyes, infarct by every method.
 
-        check_folder(out)
-        scan, label_map = labelled_study(study, labels, choice_of(series, kind, acquisition))
-        say_notes(report, scan)
-        if reformat is not None:
-            inputs = [path for path in (study, labels) if path is not None]
-            scan, label_map = reformatted(scan, reformat, "quantify", inputs, report)
-        if slice_distance is not None:
-            scan = _spaced(scan, label_map, slice_distance)
-        settings = NumbersSettings(
-            image_kind,
-            zones,
-            MethodSettings(
-                per_slice,
-                _mask(remote, scan),
-                include=_mask(include, scan),
-                exclude=_mask(exclude, scan),
-            ),
-            sectors,
-            *([] if territories is None else [_territories(territories)]),
-        )
-        truth = None if reference is None else read_labels(reference, scan)
+    Of a folder of studies, each: --out holds a folder for each and the table studies.csv, a row a study;
+    --labels is a folder then, as segment writes it. Stopped, the same command goes on.
+    """
+    with reporting("quantify", events) as report:
         options = FrameOptions(insertions, rule, apex_first, mirrored)
-        # The reference tells better than what is measured how the ventricle lies and is turned.
-        base = options.frame_of(scan, label_map if truth is None else truth)
-        page = quantification_page(scan, label_map, base, truth, settings, _range_beside(labels, scan))
-        written = write_report(out, page)
-        report.say(insertions_sentence(base))
-        report.wrote(written)
+        choice = choice_of(series, kind, acquisition)
+        areas = None if territories is None else _territories(territories)
+        one_only = {"--reference": reference, "--remote": remote, "--include": include, "--exclude": exclude}
+
+        def measured(path: Path, folder: Path, drawn: Path | None, told: Told) -> Any:
+            from claimslicer.figures.page import quantification_page
+            from claimslicer.figures.report import write_report
+            from claimslicer.quantification.methods import MethodSettings
+            from claimslicer.quantification.report_numbers import NumbersSettings
+            from claimslicer.studies import read_labels
+
+            check_folder(folder)
+            scan, label_map = labelled_study(path, drawn, choice)
+            say_notes(told, scan)
+            if reformat is not None:
+                inputs = [file for file in (path, drawn) if file is not None]
+                scan, label_map = reformatted(scan, reformat, "quantify", inputs, report)
+            if slice_distance is not None:
+                scan = _spaced(scan, label_map, slice_distance)
+            masks = (_mask(file, scan) for file in (remote, include, exclude))
+            remote_mask, included, excluded = masks
+            methods = MethodSettings(per_slice, remote_mask, include=included, exclude=excluded)
+            settings = NumbersSettings(image_kind, zones, methods, sectors, *([areas] if areas else []))
+            truth = None if reference is None else read_labels(reference, scan)
+            # The reference tells better than what is measured how the ventricle lies and is turned.
+            base = options.frame_of(scan, label_map if truth is None else truth)
+            page = quantification_page(scan, label_map, base, truth, settings, _range_beside(drawn, scan))
+            told.say(insertions_sentence(base))
+            told.wrote(write_report(folder, page))
+            return page.data["quantification"]
+
+        run = folder_run(report, "quantify", study, out, {"--reformat": reformat})
+        if run is None:
+            measured(study, out, labels, report)
+            return
+        given = [name for name, file in {**one_only, "--insertions": insertions}.items() if file is not None]
+        if given or reformat is not None:
+            raise SpecificationError(
+                f"{', '.join(given or ['--reformat'])} belongs to one study: leave it out for a folder."
+            )
+
+        def work(one: FolderStudy, _: Events) -> Made:
+            from claimslicer.quantification.names import QUANTITIES
+            from claimslicer.review import Made
+
+            told = Collected()
+            data = measured(one.path, out / one.stem, labels_file(labels, one), told)
+            row = {name: data[name] for name in QUANTITIES} | {"image_kind": data["image_kind"]}
+            by_method = {
+                f"{found['method']} infarct_ml": found["infarct_ml"] for found in data["methods"][1:]
+            }
+            return Made([out / one.stem / "report.html"], row | by_method | {"remarks": " ".join(told.said)})
+
+        asked: dict[str, Any] = {
+            "labels": labels,
+            "rule": rule,
+            "apex_first": apex_first,
+            "mirrored": mirrored,
+        }
+        asked |= {"choice": choice, "image_kind": image_kind, "zones": zones, "per_slice": per_slice}
+        asked |= {"slice_distance": slice_distance, "sectors": sectors, "territories": territories}
+        run.do(work, asked)
 
 
 def _spaced(scan: Study, labels: np.ndarray, distance_mm: float) -> Study:

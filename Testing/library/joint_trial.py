@@ -32,7 +32,7 @@ TINY: dict[str, Any] = {
     "threads": 1,
     "device": "cpu",
     "segmentation": {"batch_size": 2, "warmup_steps": 1, "deep_supervision": True},
-    "synthesis": {"batch_size": 2, "warmup_steps": 1, **GENERATOR},
+    "synthesis": {"batch_size": 2, "warmup_steps": 1, "scanner_share": 0.0, **GENERATOR},
 }
 
 

@@ -34,13 +34,22 @@ from claimslicer.synthesis.result import SynthesisResult, painted_study
 from claimslicer.synthesis.samplers import Jumps, SamplerName, check_sampling, network_evaluations, sample
 from claimslicer.synthesis.settings import BAND_MM, LARGEST_BAND_MM, SAMPLING_STEPS
 from claimslicer.synthesis.text import caption_condition
-from claimslicer.synthesis.texture import MINIMUM_VOXELS, Texture, TextureWish, measure_texture
+from claimslicer.synthesis.texture import (
+    MINIMUM_VOXELS,
+    Texture,
+    TextureWish,
+    level_asked,
+    measure_texture,
+)
 
 NATIVE_PIXELS_MM = (0.55, 2.4)
 """Pixel sizes that are painted as they are; finer and coarser ones at these, and brought back."""
 
 UNEQUAL_PIXELS = 1.5
 """Pixels whose sides differ by more than this factor are painted as squares, and brought back."""
+
+RETELLINGS, LEVEL_TOLERANCE = 4, 0.08
+"""How often a network is told again of a grey level that was asked for, and how near is near enough."""
 
 MARGIN_MM = 12.0
 """How far the network sees beyond what is painted."""
@@ -160,6 +169,14 @@ def synthesize_variants(
     rngs = [np.random.default_rng([seed, 0]) for seed in seeds]
     textures = [generator.bank.choose(texture, levels.remote_sd, rng, own) for rng in rngs]
     painted = _paint(generator, canvas, textures, text, sampling, seeds, events)
+    asked = level_asked(texture)
+    for _ in range(RETELLINGS if asked is not None else 0):
+        # The network follows a wish not all the way: it is told again, brighter or fainter, same seed.
+        gains = [_gain(units, levels, scar, asked or 1.0) for units in painted]
+        if max(abs(math.log(gain)) for gain in gains) <= math.log(1 + LEVEL_TOLERANCE):
+            break
+        textures = [one.scaled(gain) for one, gain in zip(textures, gains, strict=True)]
+        painted = _paint(generator, canvas, textures, text, sampling, seeds, events)
     settings = {
         "sampler": sampler,
         "num_inference_steps": num_inference_steps,
@@ -240,6 +257,15 @@ def _new_scar(scar: np.ndarray, kept: np.ndarray) -> np.ndarray:
             "All of the scar mask is scar already, which is kept as it is; ask for it to be repainted."
         )
     return new
+
+
+def _gain(units: np.ndarray, levels: SliceLevels, scar: np.ndarray, asked: float) -> float:
+    """Return by how much brighter the scar has to be told for its median to be ``asked`` remote SDs."""
+    grey = levels.backward(units)[scar == ScarLabel.SCAR]
+    if not grey.size:
+        return 1.0
+    found = (float(np.median(grey)) - levels.remote.mean) / levels.remote.sd
+    return float(np.clip(asked / max(found, 0.1), 0.5, 2.0))
 
 
 def _own_texture(study: Study, labels: np.ndarray) -> Texture | None:

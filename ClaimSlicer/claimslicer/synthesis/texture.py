@@ -105,6 +105,16 @@ TextureWish = str | float | Texture | Mapping[str, Any] | None
 """What :meth:`TextureBank.choose` takes."""
 
 
+def level_asked(wish: TextureWish) -> float | None:
+    """Return the median grey level, in remote SDs, that ``wish`` asks for; None for any other wish."""
+    if isinstance(wish, Texture | Mapping) or wish is None:
+        return None
+    try:
+        return float(wish)
+    except ValueError:
+        return None
+
+
 def measure_texture(units: np.ndarray, labels: np.ndarray, mvo_contrast: float | None = None) -> Texture:
     """Measure the scar of ``labels`` in an image in ``u``, both ``(z, y, x)``.
 

@@ -62,7 +62,7 @@ def test_equal_volumes_have_equal_colours_on_a_given_scale():
 
 def test_difference_bullseye_is_symmetric_with_white_at_zero():
     figure = bullseye_figure(difference_face({1: -3.0, 2: 0.0, 3: 1.0, 4: float("nan")}))
-    assert scale_ends(figure) == ("−3.0", "+3.0")
+    assert scale_ends(figure) == ("−4.0", "+4.0"), "the next round number beyond 3"
     assert {"−3.0", "0.0", "+1.0"} <= set(texts(figure))
     colours = fills(figure)
     assert min(int(colours[2][i : i + 2], 16) for i in (1, 3, 5)) > 235

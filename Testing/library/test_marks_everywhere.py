@@ -53,6 +53,7 @@ WRITERS = {
     "claimslicer/cli/evaluate.py _score": "scores of readers, no image",
     "claimslicer/cli/inspect.py inspect": "the facts say whether the study is synthetic",
     "claimslicer/cli/main.py _end_unexpected": NO_IMAGE,
+    "claimslicer/cli/quantify.py measured": REPORT,
     "claimslicer/cli/quantify.py quantify": REPORT,
     "claimslicer/cli/reproduce.py reproduce": VOLUME,
     "claimslicer/cli/segment.py _segment_one": VOLUME,

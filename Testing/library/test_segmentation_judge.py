@@ -49,7 +49,7 @@ def vote(tmp_path):
             save_segmenter(tmp_path / f"one-{number}", [real], number)
             for number, real in enumerate(real_only)
         ]
-        weights = combine_segmenters(one_by_one, tmp_path / "vote", "vote")
+        weights = combine_segmenters(one_by_one, tmp_path / "vote", "vote", overwrite=True)
         card = dataclasses.replace(resolve(weights, "segmentation").card, calibration=CALIBRATION)
         write_text(weights.with_suffix(".json"), card.to_json())
         return weights

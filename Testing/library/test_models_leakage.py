@@ -47,7 +47,7 @@ def test_an_export_says_which_generator_has_seen_who_is_held_back(tmp_path):
     scar = scar_of_labels(study.labels)
     result = synthesize(study, study.labels, scar, num_inference_steps=1, repaint_existing=True, device="cpu")
     (tmp_path / "children").mkdir()
-    (image,) = result.write(tmp_path / "children" / "child_synthetic.nii.gz")
+    image, _ = result.write(tmp_path / "children" / "child_synthetic.nii.gz")
     from claimslicer.studies import write_volume
 
     labels = image.with_name("child_synthetic_labels.nii.gz")

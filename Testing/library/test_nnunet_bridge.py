@@ -191,7 +191,7 @@ def test_an_imported_model_runs_without_its_checkpoint(bench, own_models, tmp_pa
     assert set(model.card.figures["fold_0"]) == {f"dice of label {value}" for value in range(1, 5)}
     with pytest.raises(ModelError, match="can't be trained further"):
         load_segmenter("mine", "cpu")
-    with pytest.raises(ModelError, match="voted with"):
+    with pytest.raises(ModelError, match="put into an ensemble"):
         combine_segmenters(["mine", "emidec"], tmp_path, "both")
 
 

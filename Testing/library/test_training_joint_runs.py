@@ -14,6 +14,7 @@ from claimslicer.training.runs.execute import execute
 from claimslicer.training.runs.needs import measure_needs
 from claimslicer.training.runs.run import Run, find_runs, prepare_run
 from claimslicer.training.trainers.joint_run import train_joint
+from claimslicer.yaml_settings import load_yaml
 from joint_trial import TINY, tiny_config
 from training_cohort import write_cohort
 
@@ -22,10 +23,16 @@ STEPS = {"pretrain_segmenter_steps": 2, "generator_steps": 12, "joint_steps": 2}
 
 
 def tiny_yaml(**settings) -> str:
-    """Lines that go over a preset's: in YAML the last one counts."""
+    """Lines of settings that go over a preset's."""
     values = {**TINY, **STEPS, "validate_every": 2, **settings}
     values["synthesis"] = joint_trial.as_yaml(values["synthesis"])
     return yaml.safe_dump(values)
+
+
+def change_settings(run: Run, lines: str) -> None:
+    """Put the settings of ``lines`` in place of the run's own."""
+    settings = load_yaml(run.config_file.read_text(encoding="utf-8")) | load_yaml(lines)
+    run.config_file.write_text(yaml.safe_dump(settings), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +44,7 @@ def cohort(tmp_path_factory) -> Path:
 def run(cohort, tmp_path, monkeypatch) -> Run:
     monkeypatch.setenv("CLAIM_MODELS", str(tmp_path / "models"))
     run = prepare_run(tmp_path / "runs", "joint", "trial", cohort, name="mine", device="cpu")
-    with run.config_file.open("a", encoding="utf-8") as stream:
-        stream.write(tiny_yaml())
+    change_settings(run, tiny_yaml())
     return run
 
 
@@ -111,8 +117,7 @@ def test_a_finished_run_without_one_of_its_models_is_not_finished(run):
 
 
 def test_a_run_that_would_not_end_with_both_networks_is_refused(run):
-    with run.config_file.open("a", encoding="utf-8") as stream:
-        stream.write("joint_steps: 0\n")
+    change_settings(run, "joint_steps: 0")
     with pytest.raises(SpecificationError, match="'joint_steps' to 1"):
         execute(run)
     assert [found.name for found in find_runs(run.folder.parent)] == ["mine"]

@@ -16,8 +16,6 @@ from claimslicer.studies.synthetic import split_suffix
 QUEUE_FILE = "review.json"
 STUDIES_FILE = "studies.json"
 """These mark a folder as the output of work on a folder, which is no place for studies."""
-RESULT_ENDINGS = (*layout.LABEL_ENDINGS, "_uncertainty", "_difference", "_aha")
-"""Ends of a volume's name that make it a result."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ def _is_case(folder: Path) -> bool:
 def _volumes(folder: Path) -> Iterator[Path]:
     """Yield the volume files right in ``folder`` that are images of studies."""
     for file in layout.volumes_in(folder):
-        if layout.is_labels(file) or split_suffix(file)[0].endswith(RESULT_ENDINGS):
+        if layout.is_labels(file) or split_suffix(file)[0].endswith(layout.RESULT_ENDINGS):
             continue
         try:
             cases = [find(file) for find in LAYOUTS]

@@ -12,6 +12,9 @@ from claimslicer.studies.synthetic import VOLUME_SUFFIXES, split_suffix
 LABEL_ENDINGS = ("_labels", "-labels", "_label", "-label", "_seg", "_gt", "_gd")
 """Ends of a file's stem that make it the label map of the volume named without."""
 
+RESULT_ENDINGS = (*LABEL_ENDINGS, "_uncertainty", "_difference", "_band", "_aha")
+"""Ends of a file's stem that make it a result beside a study, not a study."""
+
 SEGMENTATION = ".seg.nrrd"
 """The suffix of Slicer's segmentations, which are labels whatever their name."""
 

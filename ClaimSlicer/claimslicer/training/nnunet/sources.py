@@ -12,7 +12,7 @@ from claimslicer.events import SILENT, Events
 from claimslicer.json_files import read_json
 from claimslicer.studies import Geometry, Study, read_study
 from claimslicer.studies.provenance import sha256_of_array
-from claimslicer.studies.readers.layout import LABEL_ENDINGS, volumes_in
+from claimslicer.studies.readers.layout import RESULT_ENDINGS, volumes_in
 from claimslicer.studies.synthetic import sidecar_path, split_suffix
 from claimslicer.training.data.cache import CachedStudy, case_folders, read_cache
 from claimslicer.training.data.splits import Part, emidec_part
@@ -116,11 +116,11 @@ def _labelled(path: Path) -> Study:
 
 
 def _studies_in(folder: Path) -> list[Path]:
-    """Return the case folders and loose volumes, label maps aside, of ``folder``."""
+    """Return the case folders and loose volumes, label maps and other results aside, of ``folder``."""
     if not folder.is_dir():
         raise StudyError(f"There is no folder {folder}: give the one with the synthetic studies.")
     folders = [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] not in "._"]
-    loose = [path for path in volumes_in(folder) if not split_suffix(path)[0].endswith(LABEL_ENDINGS)]
+    loose = [path for path in volumes_in(folder) if not split_suffix(path)[0].endswith(RESULT_ENDINGS)]
     if not folders and not loose:
         raise StudyError(f"{folder} holds no studies: give the folder with the synthetic ones.")
     return [*folders, *loose]

@@ -80,7 +80,7 @@ def test_case_folders_files_and_dicom_studies_are_found(tmp_path):
     for frame in ("_frame01", "_frame01_gt", "_frame12", "_frame12_gt"):
         volume(tmp_path / "acdc" / "patient001" / f"patient001{frame}.nii.gz")
     (tmp_path / "acdc" / "patient001" / "Info.cfg").write_text("ED: 1\nES: 12\n", encoding="utf-8")
-    for name in ("scan.nrrd", "scan_labels.nrrd", "scan_uncertainty.nii.gz", "other.mha"):
+    for name in ("scan.nrrd", "scan_labels.nrrd", "scan_uncertainty.nii.gz", "scan_band.nii.gz", "other.mha"):
         volume(tmp_path / "loose" / name)
     for series in ("LGE", "cine"):
         for number in range(2):

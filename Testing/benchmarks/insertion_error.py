@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 from claimslicer.anatomy.detection import detect_insertions
-from claimslicer.studies import Geometry
+from claimslicer.studies import Geometry, read_study
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MARKS = REPOSITORY / "Testing" / "library" / "data" / "insertions_emidec.csv"
@@ -40,17 +39,6 @@ class Outcome:
         return max(abs(self.anterior), abs(self.inferior))
 
 
-def read_case(folder: Path) -> tuple[np.ndarray, np.ndarray, Geometry]:
-    """Return image, labels and grid of a case whose spacing is right in its header."""
-    name = f"{folder.name}.nii.gz"
-    image, labels = (sitk.ReadImage(str(folder / part / name)) for part in ("Images", "Contours"))
-    return (
-        sitk.GetArrayFromImage(image),
-        sitk.GetArrayFromImage(labels).astype(np.uint8),
-        Geometry.of_sitk(image),
-    )
-
-
 def screen_angle(point: tuple[float, float, float], geometry: Geometry, centre: tuple[float, float]) -> float:
     """Return the angle of an LPS point round ``centre`` (x, y in voxels): 0 right, 90 up, as displayed."""
     _, y, x = geometry.physical_to_index(np.array(point))
@@ -61,11 +49,14 @@ def screen_angle(point: tuple[float, float, float], geometry: Geometry, centre: 
 
 def evaluate(row: dict[str, str], data: Path, noise: float, rng: np.random.Generator) -> Outcome:
     """Detect the insertions of one marked study and compare. EMIDEC stacks start at the apex."""
-    image, labels, geometry = read_case(data / "emidec" / row["case"])
+    study = read_study(data / "emidec" / row["case"])
+    image, labels, geometry = study.image, study.labels, study.geometry
     contrast = np.percentile(image[labels == 1], 75) - np.percentile(image[labels >= 2], 25)
     image = image + noise * contrast * rng.normal(size=image.shape)
     found = detect_insertions(image, labels, geometry, apex_first=True)
-    centre = float(row["centre_x"]), float(row["centre_y"])
+    # Marked on copies of other pixel sizes, round the ventricle's centre.
+    centre_y, centre_x = np.argwhere(np.isin(labels[int(row["slice"])], (1, 2, 3, 4))).mean(axis=0)
+    centre = float(centre_x), float(centre_y)
     errors = [
         (screen_angle(point, geometry, centre) - float(row[column]) + 180.0) % 360.0 - 180.0
         for point, column in ((found.anterior, "anterior_deg"), (found.inferior, "inferior_deg"))
@@ -108,7 +99,9 @@ def main() -> None:
     rng = np.random.default_rng(0)
 
     with MARKS.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+        marked = list(csv.DictReader(file))
+    rows = [row for row in marked if (arguments.data / "emidec" / row["case"]).is_dir()]
+    print(f"{len(rows)} of {len(marked)} marked studies are there.")
     outcomes = sorted(
         (evaluate(row, arguments.data, arguments.noise, rng) for row in rows), key=lambda o: o.confidence
     )

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 from claimslicer.anatomy import Insertions
 from claimslicer.anatomy.detection import detect_insertions
 from claimslicer.errors import AnatomyError
 from claimslicer.labels import Label, myocardium_mask
-from claimslicer.studies import Geometry, Study
+from claimslicer.studies import Geometry, Study, read_study
 from claimslicer.studies.phantom import Phantom, PhantomSettings, make_phantom
 
 MARKS = Path(__file__).parent / "data" / "insertions_emidec.csv"
@@ -170,18 +169,18 @@ def test_dark_blood_is_refused(phantom: Phantom) -> None:
 def test_marked_studies_are_found_to_the_asked_accuracy(shared_data: Path) -> None:
     with MARKS.open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["part"] == "held-out"]
+    there = [row for row in rows if (shared_data / "emidec" / row["case"]).is_dir()]
+    assert len(there) >= len(rows) - 1  # P059 is the same scan as one of the paper's test cases
     errors = []
-    for row in rows:
-        folder = shared_data / "emidec" / row["case"]
-        image, labels = (
-            sitk.ReadImage(str(folder / part / f"{row['case']}.nii.gz")) for part in ("Images", "Contours")
-        )
-        geometry = Geometry.of_sitk(image)
-        array = sitk.GetArrayFromImage(labels).astype(np.uint8)
-        found = detect_insertions(sitk.GetArrayFromImage(image), array, geometry, apex_first=True)
+    for row in there:
+        study = read_study(shared_data / "emidec" / row["case"])
+        found = detect_insertions(study.image, study.labels, study.geometry, apex_first=True)
+        # Marked on copies of other pixel sizes, round the ventricle's centre.
+        wall = np.isin(study.labels[int(row["slice"])], (1, 2, 3, 4))
+        centre_y, centre_x = np.argwhere(wall).mean(axis=0)
         for point, column in ((found.anterior, "anterior_deg"), (found.inferior, "inferior_deg")):
-            _, y, x = geometry.physical_to_index(np.array(point))
-            angle = np.degrees(np.arctan2(float(row["centre_y"]) - y, x - float(row["centre_x"])))
+            _, y, x = study.geometry.physical_to_index(np.array(point))
+            angle = np.degrees(np.arctan2(centre_y - y, x - centre_x))
             errors.append(abs((angle - float(row[column]) + 180.0) % 360.0 - 180.0))
     assert np.median(errors) <= 10.0
     assert np.percentile(errors, 90) <= 25.0

@@ -54,3 +54,10 @@ def test_anisotropic_pixels_are_measured_in_mm():
 def test_the_outermost_slices_stand_in_for_missing_neighbours():
     stack = torch.arange(3.0)[:, None, None].expand(3, 2, 2)
     assert with_neighbours(stack)[:, :, 0, 0].tolist() == [[0, 0, 1], [0, 1, 2], [1, 2, 2]]
+
+
+def test_a_stretch_of_two_makes_a_heart_look_twice_as_large():
+    image = torch.zeros(1, 64, 64)
+    image[0, 28:36, 28:36] = 1.0
+    grid = PatchGrid((31.5, 31.5), (1.0, 1.0), (64, 64), 1.0, stretch=2.0)
+    assert float(grid.sample(image)[0, 32].sum()) == pytest.approx(16.0, abs=0.6)

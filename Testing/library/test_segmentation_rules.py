@@ -5,6 +5,7 @@ import pytest
 from analytic_heart import AnalyticHeart, make_heart
 from claimslicer.labels import Label, infarct_mask
 from claimslicer.segmentation import rules
+from claimslicer.studies import Geometry
 
 GRIDS = [(9, (1.5, 1.5, 10.0)), (7, (1.0, 2.2, 12.0))]
 
@@ -77,3 +78,12 @@ def test_the_rules_follow_each_other(heart):
         expected = rule(expected, probability, heart.geometry)
     np.testing.assert_array_equal(cleaned, expected)
     np.testing.assert_array_equal(rules.clean_labels(labels, probability, heart.geometry, ()), labels)
+
+
+@pytest.mark.parametrize(("voxels", "stays"), [(199, False), (200, True)])
+def test_two_millilitres_are_the_smallest_infarct(voxels, stays):
+    """Voxels of 10 µl: 1.99 ml are labelled healthy, 2 ml stay."""
+    labels = np.full((1, 20, 20), Label.MYOCARDIUM, np.uint8)
+    labels.reshape(-1)[:voxels] = Label.INFARCT
+    geometry = Geometry(labels.shape, (1.0, 1.0, 10.0))
+    assert infarct_mask(rules.sure_infarct(labels, np.ones(labels.shape), geometry)).any() == stays

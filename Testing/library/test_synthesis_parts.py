@@ -21,6 +21,7 @@ from claimslicer.synthesis.levels import slice_levels
 from claimslicer.synthesis.network import CONDITION_VALUES, CONTEXT_CHANNELS, Generator
 from claimslicer.synthesis.normalisation import remote_mask, remote_scale
 from claimslicer.synthesis.settings import GRAIN_VALUES, GeneratorSettings
+from scipy import ndimage
 
 
 def ring_labels() -> np.ndarray:
@@ -110,6 +111,22 @@ def test_levels_are_smooth_along_the_stack_and_bridge_a_slice_without_blood():
     labels[1][labels[1] == Label.CAVITY] = Label.BACKGROUND
     bridged = slice_levels(image, labels).contrast
     assert smooth[0] < bridged[1] < 200
+
+
+def test_blood_is_taken_off_its_border_and_wall_off_a_scar_to_come():
+    """Readers draw the cavity a voxel wide: its border is half wall. Wall under a new scar doesn't count."""
+    labels, rng = ring_labels(), np.random.default_rng(0)
+    rows, columns = np.indices(labels.shape[1:]) - 30
+    labels[:, np.hypot(rows, columns) < 22] = Label.MYOCARDIUM
+    labels[:, np.hypot(rows, columns) < 4.2] = Label.CAVITY
+    blood = ndimage.binary_erosion(labels == Label.CAVITY, np.ones((1, 3, 3), bool))
+    image = np.select([blood, labels == Label.CAVITY], [150.0, 90.0], 50.0) + rng.normal(0, 1, labels.shape)
+    assert np.median(image[labels == Label.CAVITY]) < 100
+    np.testing.assert_allclose(slice_levels(image, labels).contrast, 100.0, atol=2)
+    right = (columns > -4) & (labels == Label.MYOCARDIUM)  # more than half of the wall
+    image[right] += 40.0
+    np.testing.assert_allclose(slice_levels(image, labels, away_from=right).wall, 50.0, atol=2)
+    assert slice_levels(image, labels).wall.min() > 85
 
 
 def test_dark_blood_is_no_scale_and_labels_without_blood_are_refused():

@@ -197,3 +197,19 @@ def test_a_known_background_steers_what_is_painted_into_the_hole():
 def test_impossible_settings_are_refused(sampler, steps, jumps, said):
     with pytest.raises(SpecificationError, match=said):
         sample(sampler, gaussian_denoiser, normal(3), steps, seeded(0), jumps)
+
+
+def test_sampling_times_crowd_towards_the_end_and_repaints_are_even():
+    """With 12 evaluations the last is taken at a noise level of 0.01 of the signal, where grain is made."""
+    seen: list[float] = []
+
+    def denoise(x: torch.Tensor, time: float) -> torch.Tensor:
+        seen.append(time)
+        return gaussian_denoiser(x, time)
+
+    sample("dpm", denoise, normal(8), 12, seeded(0))
+    assert seen[0] == pytest.approx(0.99)
+    assert seen[-1] == pytest.approx(0.99 / 144)
+    seen.clear()
+    sample("repaint", denoise, normal(8), 12, seeded(0))
+    assert seen[-1] == pytest.approx(0.99 / 12)

@@ -18,6 +18,7 @@ from claimslicer.studies import Encoding, Geometry, write_volume
 from claimslicer.studies.phantom import PhantomScar, PhantomSettings, make_phantom
 from claimslicer.synthesis.normalisation import remote_mask
 from claimslicer.synthesis.texture import ANY
+from claimslicer.training.data.splits import split_by_patient
 from claimslicer.training.engine.loop import train
 from claimslicer.training.settings.config import SegmentationConfig
 from torch import nn
@@ -216,3 +217,10 @@ def test_a_link_into_the_studies_is_among_them(tmp_path):
         with pytest.raises(OutputError, match="lies in"):
             check_outside(out, data)
     check_outside(tmp_path / "data-out", data)
+
+
+def test_one_patient_in_five_is_held_back_and_always_the_same():
+    names = [f"patient-{number:02d}" for number in range(20)]
+    parts = split_by_patient(names)
+    assert list(parts.values()).count("validation") == 4
+    assert split_by_patient(names[::-1]) == parts

@@ -165,7 +165,7 @@ def synthesize_variants(
     text, told = caption_condition(caption, text_encoder, generator.text_encoder, features)
     levels = slice_levels(study.image, labels, away_from=scar != ScarLabel.NONE)
     canvas = _Canvas.of(study, labels, scar, kept, intensity, band_mm, levels, generator.settings.divisor)
-    own = _own_texture(study, labels)
+    own = _own_texture(study, labels) if texture is None else None  # used without a wish alone
     rngs = [np.random.default_rng([seed, 0]) for seed in seeds]
     textures = [generator.bank.choose(texture, levels.remote_sd, rng, own) for rng in rngs]
     painted = _paint(generator, canvas, textures, text, sampling, seeds, events)
